@@ -1,0 +1,45 @@
+"""What is kept between runs outside the store (compiled programs), and how this machine's cores are given to JAX."""
+
+import contextlib
+import os
+from pathlib import Path
+
+ONE_THREAD_A_PRODUCT = "--xla_cpu_multi_thread_eigen=false"  # each core has networks of its own to multiply
+
+
+def cache_dir() -> Path:
+    """The cache folder: `$CAPSIM_CACHE`, else `~/.cache/capsim`. It may be deleted at any time, at the cost of time."""
+    return Path(os.environ.get("CAPSIM_CACHE") or Path.home() / ".cache" / "capsim")
+
+
+def num_cores() -> int:
+    """Cores this process may use, which on a shared machine are fewer than it has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def enable_compilation_cache() -> None:
+    """Keep every compiled program in the cache folder: a second process starts without compiling.
+
+    The folder is trusted: it holds programs. Where it cannot be written, JAX warns once and compiles as usual.
+    """
+    import jax
+
+    jax.config.update("jax_compilation_cache_dir", str(cache_dir() / "programs"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def configure_devices() -> None:
+    """Make each core a device of its own. Call it before JAX is first used; later it has no effect.
+
+    Without a GPU or TPU these are the devices that a population is spread over. A number of devices that the user has
+    set is left alone.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_cpu_multi_thread_eigen" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {ONE_THREAD_A_PRODUCT}".strip()
+    import jax
+
+    if "xla_force_host_platform_device_count" not in flags and "JAX_NUM_CPU_DEVICES" not in os.environ:
+        with contextlib.suppress(RuntimeError):  # JAX has started: its devices are what they are
+            jax.config.update("jax_num_cpu_devices", num_cores())

@@ -1,0 +1,123 @@
+"""What the commands share: their options, and how a word of the command line becomes a study, a store or a table."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+from tyro.conf import UseAppendAction, arg
+
+from experiments.console import warn
+from experiments.factors import UsageError
+
+if TYPE_CHECKING:
+    from experiments.spec import Study
+    from experiments.store import Store
+    from experiments.tables import Selection
+
+StudyName: TypeAlias = Annotated[str, arg(metavar="STUDY", help="a name from `capsim list studies`")]
+ReadStore: TypeAlias = Annotated[
+    str | None,
+    arg(
+        metavar="DIR",
+        help_behavior_hint="",
+        help="folder of results to read; by default $CAPSIM_STORE if it holds the study, else results/",
+    ),
+]
+WriteStore: TypeAlias = Annotated[
+    str | None,
+    arg(
+        help_behavior_hint="", metavar="DIR", help="folder of results to add to; by default $CAPSIM_STORE, else ./store"
+    ),
+]
+ReadPreset: TypeAlias = Annotated[
+    str | None,
+    arg(
+        metavar="PRESET",
+        help_behavior_hint="",
+        help="smoke, laptop, paper, or all rows whatever their preset; by default that of the store's last full run, "
+        "else laptop in results/ and smoke elsewhere",
+    ),
+]
+Sets: TypeAlias = Annotated[
+    UseAppendAction[tuple[str, ...]],
+    arg(name="set", metavar="FACTOR=V1,V2", help="other values for a factor; see `capsim list factors STUDY`"),
+]
+Seeds: TypeAlias = Annotated[
+    int | None, arg(help_behavior_hint="", metavar="N", help="number of seeds; by default the preset's")
+]
+Json: TypeAlias = Annotated[bool, arg(help="print one JSON object")]
+REGISTRIES = {
+    "studies": ("experiments.studies.registry", "STUDIES"),
+    "generators": ("experiments.tasks", "ALL_GENERATORS"),
+    "networks": ("sim.networks.registry", "NETWORKS"),
+    "laws": ("sim.theory.laws", "LAWS"),
+    "figures": ("paper_figures.registry", "FIGURES"),
+}
+
+
+def registry(kind: str) -> Mapping[str, Any]:
+    module, table = REGISTRIES[kind]
+    return getattr(importlib.import_module(module), table)
+
+
+def find_study(name: str) -> "Study":
+    studies = registry("studies")
+    if name not in studies:
+        raise UsageError(f"study must be one of {', '.join(studies)}, got {name!r}")
+    return studies[name]
+
+
+def parse_sets(sets: Sequence[str]) -> dict[str, list[str]]:
+    """`["outputs=4,16"]` -> `{"outputs": ["4", "16"]}`."""
+    overrides: dict[str, list[str]] = {}
+    for text in sets:
+        name, equals, values = text.partition("=")
+        if not (name and equals and values):
+            raise UsageError(f"--set must be factor=value or factor=value,value, got {text!r}")
+        if name in overrides:
+            raise UsageError(f"--set must name a factor once, with all its values, got {name!r} twice")
+        overrides[name] = values.split(",")
+    return overrides
+
+
+def open_store(store: str | None) -> "Store | None":
+    from experiments.store import Store
+
+    return Store(store) if store is not None else None
+
+
+def load_rows(
+    study: str, store: str | None, preset: str | None, sets: Sequence[str] = (), seeds: int | None = None
+) -> "Selection":
+    from experiments.tables import load
+
+    selection = load(find_study(study), open_store(store), preset, parse_sets(sets), seeds)
+    for problem in selection.problems:
+        warn(problem)
+    return selection
+
+
+def need_rows(selection: "Selection", study: str) -> "Selection":
+    if selection.table.num_rows == 0:
+        raise UsageError(
+            f"study must have rows: {selection.name} has none of {study}, preset {selection.preset}; "
+            f"`capsim run {study}` makes them"
+        )
+    return selection
+
+
+def start_jax() -> None:
+    from experiments.cache import configure_devices, enable_compilation_cache
+
+    configure_devices()
+    enable_compilation_cache()
+
+
+def writable_folder(out: str) -> Path:
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"out must be a folder that can be written, got {out} ({error.strerror})") from None
+    return folder

@@ -1,0 +1,166 @@
+"""Commands that only read results: `capsim export`, `fit`, `verdict`, `figures`, `report`."""
+
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from experiments.commands.options import (
+    Json,
+    ReadPreset,
+    ReadStore,
+    Seeds,
+    Sets,
+    StudyName,
+    find_study,
+    load_rows,
+    need_rows,
+    open_store,
+    registry,
+    writable_folder,
+)
+from experiments.console import print_facts, print_json, print_table, warn
+from experiments.factors import UsageError
+
+
+def export(
+    study: Positional[StudyName],
+    *,
+    out: Annotated[str, arg(metavar="FILE", help="file to write, .csv or .parquet")],
+    preset: Annotated[str, arg(metavar="PRESET", help="rows of one preset; by default all rows")] = "all",
+    store: ReadStore = None,
+    sets: Sets = (),
+    seeds: Seeds = None,
+    json: Json = False,
+) -> int:
+    """Write the tidy table, one row a trial.
+
+    Example: capsim export codebook --out codebook.csv
+    """
+    if not out.endswith((".csv", ".parquet")):
+        raise UsageError(f"out must end in .csv or .parquet, got {out}")
+    selection = need_rows(load_rows(study, store, preset, sets, seeds), study)
+    try:
+        if out.endswith(".csv"):
+            from pyarrow import csv
+
+            csv.write_csv(selection.table, out)
+        else:
+            from pyarrow import parquet
+
+            parquet.write_table(selection.table, out)
+    except OSError as error:
+        raise UsageError(f"out must be a file that can be written, got {out} ({error.strerror or error})") from None
+    summary = {"study": study, "rows": selection.table.num_rows, "out": out, "store": selection.name}
+    (print_json if json else print_facts)(summary)
+    return 0
+
+
+def fit(
+    study: Positional[StudyName],
+    *,
+    preset: ReadPreset = None,
+    store: ReadStore = None,
+    sets: Sets = (),
+    seeds: Seeds = None,
+    json: Json = False,
+) -> int:
+    """Fit the accuracy-versus-output laws to a study's results.
+
+    Example: capsim fit codebook
+    """
+    selection = need_rows(load_rows(study, store, preset, sets, seeds), study)
+    from experiments.fitting import fit_study
+
+    fits = fit_study(study, selection.table)
+    if json:
+        print_json({"study": study, "fits": fits, "store": selection.name})
+    else:
+        shown = [
+            {**entry, "parameters": {name: p["value"] for name, p in entry["parameters"].items()}} for entry in fits
+        ]
+        print_table(shown, title=f"{study}, {selection.preset}, from {selection.name}")
+    return 0
+
+
+def verdict(
+    study: Annotated[Positional[str], arg(metavar="STUDY|all", help="a name from `capsim list studies`, or all")],
+    *,
+    preset: ReadPreset = None,
+    store: ReadStore = None,
+    json: Json = False,
+) -> int:
+    """Judge the survey's claims by each study's own rule, fixed before the run.
+
+    Example: capsim verdict all
+    """
+    names = list(registry("studies")) if study == "all" else [study]
+    selections = {name: load_rows(name, store, preset) for name in names}
+    held = {name: selection for name, selection in selections.items() if selection.table.num_rows}
+    if not held:
+        need_rows(selections[names[0]], study)
+    for name in names:
+        if name not in held:
+            warn(f"{name} has no rows in {selections[name].name}, no verdict")
+    from experiments.verdicts import judge_study
+
+    verdicts = [
+        row
+        for name, selection in held.items()
+        for row in judge_study(find_study(name), selection.table, selection.store.ledger(name))
+    ]
+    origin = ", ".join(dict.fromkeys(selection.name for selection in held.values()))
+    if json:
+        print_json({"verdicts": verdicts, "store": origin})
+    else:
+        print_table(verdicts, ("study", "verdict", "estimand", "effect", "interval", "trials"), title=f"from {origin}")
+        for row in verdicts:
+            print(f"{row['study']}: {row['sentence']}")
+    return 0
+
+
+def figures(
+    name: Annotated[Positional[str], arg(metavar="NAME|all", help="a name from `capsim list figures`, or all")],
+    *,
+    out: Annotated[str, arg(metavar="DIR", help="folder to write to")] = "figures",
+    preset: ReadPreset = None,
+    store: ReadStore = None,
+    json: Json = False,
+) -> int:
+    """Draw figures from stored results; nothing is trained.
+
+    Example: capsim figures all --out figures
+    """
+    known = registry("figures")
+    if name != "all" and name not in known:
+        raise UsageError(f"figure must be all or one of {', '.join(known)}, got {name!r}")
+    folder = writable_folder(out)
+    from paper_figures.registry import write_figures
+
+    paths = write_figures(list(known) if name == "all" else [name], open_store(store), folder, preset=preset)
+    if json:
+        print_json({"figures": [str(path) for path in paths]})
+    else:
+        print("\n".join(str(path) for path in paths))
+    return 0
+
+
+def report(
+    *,
+    out: Annotated[str, arg(metavar="DIR", help="folder to write to")] = "report",
+    preset: ReadPreset = None,
+    store: ReadStore = None,
+    json: Json = False,
+) -> int:
+    """Write the report: verdicts, fits and figures as one HTML page.
+
+    Example: capsim report --out report
+    """
+    folder = writable_folder(out)
+    from paper_figures.report import write_report
+
+    path = write_report(open_store(store), folder, preset=preset)
+    if json:
+        print_json({"report": str(path)})
+    else:
+        print(path)
+    return 0

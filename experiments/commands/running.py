@@ -1,0 +1,156 @@
+"""Commands that train: `capsim run`, `tune`, `bench`; and `status`, which says what a run would still train."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, arg
+
+from experiments.commands.options import (
+    Json,
+    ReadPreset,
+    ReadStore,
+    Seeds,
+    Sets,
+    StudyName,
+    WriteStore,
+    find_study,
+    load_rows,
+    open_store,
+    parse_sets,
+    start_jax,
+)
+from experiments.console import ProgressLine, duration, print_facts, print_json, print_table, warn
+
+if TYPE_CHECKING:
+    from experiments.tables import Selection
+
+
+def run(
+    study: Positional[StudyName],
+    *,
+    preset: Annotated[str, arg(metavar="PRESET", help="smoke, laptop or paper")] = "smoke",
+    store: WriteStore = None,
+    sets: Sets = (),
+    seeds: Seeds = None,
+    dry_run: Annotated[bool, arg(help="say what would be done, and do nothing")] = False,
+    json: Json = False,
+) -> int:
+    """Run what is missing of a study. May be killed at any time and started again.
+
+    Example: capsim run codebook --preset smoke --set outputs=4,16 --set noise=1,2 --seeds 4
+    """
+    from experiments.store import writing_store
+
+    found, overrides = find_study(study), parse_sets(sets)
+    found.trials(preset, overrides, seeds)  # refuses what is wrong before anything is loaded or written
+    target = open_store(store) or writing_store()
+    if dry_run:
+        start_jax()
+        from experiments.runner import plan
+
+        planned = plan(found, preset, target, overrides, seeds)
+        (print_json if json else print_facts)(planned)
+        return 0
+    target.check_writable()
+    start_jax()
+    from experiments.runner import run_study
+
+    with ProgressLine() as progress:
+        summary = run_study(found, preset, target, overrides, seeds, progress=progress)
+    (print_json if json else print_facts)(summary)
+    if not summary["failed"]:
+        return 0
+    _name_failures(load_rows(study, str(target), preset, sets, seeds))
+    return 1
+
+
+def _name_failures(selection: "Selection") -> None:
+    failed = [row for row in selection.table.to_pylist() if row["status"] == "failed"]
+    for row in failed[:10]:
+        warn(f"trial {row['identity'][:12]} ({row['arm']}, seed {row['seed']}) failed: {row['reason']}")
+    if len(failed) > 10:
+        warn(f"and {len(failed) - 10} more trials failed: `capsim export` has them all")
+
+
+def status(
+    study: Positional[StudyName],
+    *,
+    preset: ReadPreset = None,
+    store: ReadStore = None,
+    sets: Sets = (),
+    seeds: Seeds = None,
+    json: Json = False,
+) -> int:
+    """Count what is done, pending and failed, and estimate the time that is left.
+
+    Example: capsim status codebook --preset smoke --store store
+    """
+    selection = load_rows(study, store, preset, sets, seeds)
+    if selection.trials is None:
+        find_study(study).sweeps(selection.preset)  # "all" is no plan, so nothing can be pending: says so
+    states = selection.table["status"].to_pylist()
+    done, failed = len(states) - states.count("failed"), states.count("failed")
+    summary = {
+        "study": study,
+        "preset": selection.preset,
+        "done": done,
+        "pending": len(selection.trials or ()) - len(states),
+        "failed": failed,
+        "diverged": states.count("diverged"),
+        "seconds_left": _seconds_left(selection),
+        "store": selection.name,
+    }
+    if json:
+        print_json(summary)
+    else:
+        left = summary["seconds_left"]
+        print_facts({**summary, "seconds_left": "unknown" if left is None else f"about {duration(left)}"})
+    return 0
+
+
+def _seconds_left(selection: "Selection") -> float | None:
+    """Mean seconds of the finished trials of an arm (of all arms, where it has none) times those still to run."""
+    spent: dict[str, list[float]] = {}
+    rows = selection.table.select(["identity", "arm", "status", "seconds"]).to_pylist()
+    done = {row["identity"] for row in rows if row["status"] != "failed"}
+    for row in rows:
+        if row["identity"] in done and row["seconds"] is not None:
+            spent.setdefault(row["arm"], []).append(row["seconds"])
+    left = [trial.arm for trial in selection.trials or () if trial.identity not in done]
+    if not left:
+        return 0.0
+    every = [seconds for arm in spent.values() for seconds in arm]
+    return sum(sum(spent.get(arm, every)) / len(spent.get(arm, every)) for arm in left) if every else None
+
+
+def tune(study: Positional[StudyName], *, store: WriteStore = None, json: Json = False) -> int:
+    """Choose a study's training recipes by validation, on seeds that no result uses.
+
+    Example: capsim tune codebook
+    """
+    from experiments.store import writing_store
+
+    found, target = find_study(study), open_store(store) or writing_store()
+    target.check_writable()
+    start_jax()
+    from experiments.recipes import tune as tune_study
+
+    path = tune_study(found, target)
+    (print_json if json else print_facts)({"study": study, "recipes": str(path)})
+    return 0
+
+
+def bench(*, json: Json = False) -> int:
+    """Measure speed beside what a user would write otherwise; takes minutes.
+
+    Example: capsim bench
+    """
+    start_jax()
+    from benchmarks.table import run_benchmarks
+
+    result = run_benchmarks(json)
+    if json:
+        print_json(result)
+    else:
+        print_table(result["workloads"], title="network-steps a second")
+        print_facts({name: value for name, value in result.items() if name != "workloads"})
+    return 0

@@ -1,0 +1,98 @@
+"""Exact limits of a trial: chance, ceilings and information, each for the metric it belongs to."""
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from experiments.tasks import log2_outputs
+from sim.theory import ceilings
+
+MISSING = math.nan  # a limit that is not known exactly stays empty in the table
+
+
+def limits_of(factors: Mapping[str, Any]) -> dict[str, float]:
+    """All limits that theory gives for one cell; learner, recipe and seed do not enter.
+
+    Returns:
+        `chance`, `bayes_known`, `bayes_learned`, `bayes_composed` for exact match; `pixel_chance` and
+        `pixel_bayes_known` for pixel accuracy; `log2_outputs`, `label_entropy_bits` and `information_bits`.
+        A limit without an exact form is NaN.
+    """
+    relevant = {name: value for name, value in factors.items() if name not in ("network", "head", "recipe", "seed")}
+    del relevant["test_items"]
+    return dict(_limits(tuple(sorted(relevant.items(), key=lambda item: item[0]))))
+
+
+@lru_cache(maxsize=4096)
+def _limits(items: tuple[tuple[str, Any], ...]) -> tuple[tuple[str, float], ...]:
+    factors = dict(items)
+    bits = log2_outputs(factors)
+    limits = {
+        "log2_outputs": bits,
+        "label_entropy_bits": bits,
+        "information_bits": MISSING,
+        "chance": 2.0**-bits,
+        "bayes_known": MISSING,
+        "bayes_learned": MISSING,
+        "bayes_composed": MISSING,
+        "pixel_chance": 2.0**-bits,
+        "pixel_bayes_known": MISSING,
+    }
+    exact = {"codebook": _codebook, "blocks": _blocks, "fields": _fields}.get(factors["generator"])
+    if exact is not None:
+        limits.update(exact(factors))
+    return tuple(limits.items())
+
+
+def _codebook(factors: Mapping[str, Any]) -> dict[str, float]:
+    outputs, inputs = factors["outputs"], factors["inputs"]
+    task = (outputs, factors["dimension"], factors["signal_power"], factors["noise"] ** 2)
+    known = ceilings.gaussian_codebook_accuracy(*task)
+    learned = MISSING
+    if not factors["balanced"]:
+        learned = ceilings.gaussian_codebook_accuracy(*task, samples_per_class=inputs / outputs, class_counts="iid")
+    elif inputs % outputs == 0:
+        learned = ceilings.gaussian_codebook_accuracy(*task, samples_per_class=inputs // outputs)
+    return {"bayes_known": known, "bayes_learned": learned, "pixel_bayes_known": known}
+
+
+def _blocks(factors: Mapping[str, Any]) -> dict[str, float]:
+    tiles, labels, inputs = factors["tiles"], factors["labels"], factors["inputs"]
+    task = (factors["tile_dimension"], factors["signal_power"], factors["noise"] ** 2)
+    limits = {"pixel_chance": 1.0 / labels, "pixel_bayes_known": ceilings.gaussian_codebook_accuracy(labels, *task)}
+    if factors["similarity"] in (0.0, 1.0):
+        composed = {"similarity": factors["similarity"]}
+        limits["bayes_known"] = ceilings.composed_accuracy(tiles, labels, *task, inputs=None, **composed)
+        limits["bayes_composed"] = ceilings.composed_accuracy(tiles, labels, *task, inputs=inputs, **composed)
+        limits["bayes_learned"] = ceilings.class_mean_accuracy(tiles, labels, *task, inputs=inputs, **composed)
+    return limits
+
+
+def _fields(factors: Mapping[str, Any]) -> dict[str, float]:
+    rows, columns, labels = factors["rows"], factors["columns"], factors["labels"]
+    separation = factors["spacing"] / factors["noise"]
+    pixels = rows * columns
+    if factors["field"] == "independent":
+        pixel = ceilings.pixel_accuracy(labels, separation)
+        return {"bayes_known": pixel**pixels, "pixel_bayes_known": pixel, "pixel_chance": 1.0 / labels}
+    noise = 2.0 / separation  # theory puts the two labels at -1 and +1
+    if factors["field"] == "chain" and labels == 2:
+        line = ceilings.chain_ceilings(columns, factors["stay"], noise)
+        return {
+            "label_entropy_bits": rows * line.label_entropy_bits,
+            "information_bits": rows * (line.label_entropy_bits - line.conditional_entropy_bits),
+            "bayes_known": line.joint_exact_match**rows,
+            "pixel_bayes_known": line.pixel_accuracy,
+            "pixel_chance": 0.5,
+        }
+    if factors["field"] == "ising" and pixels <= 16:
+        grid = ceilings.ising_ceilings((rows, columns), factors["coupling"], noise)
+        return {
+            "label_entropy_bits": grid.label_entropy_bits,
+            "information_bits": grid.label_entropy_bits - grid.conditional_entropy_bits,
+            "bayes_known": grid.joint_exact_match,
+            "pixel_bayes_known": grid.pixel_accuracy,
+            "pixel_chance": 0.5,
+        }
+    return {"label_entropy_bits": MISSING, "pixel_chance": 1.0 / labels}

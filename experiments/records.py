@@ -1,0 +1,174 @@
+"""Records: the columns of the table, and what it means for two rows to be one trial. No files here."""
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from experiments.spec import Trial, canonical_json
+
+Row = dict[str, Any]
+
+_TEXT, _COUNT, _NUMBER, _FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+COLUMNS: dict[str, pa.DataType] = {
+    "identity": _TEXT, "study": _TEXT, "arm": _TEXT,
+    # factors; null where a factor does not apply
+    "generator": _TEXT, "network": _TEXT, "head": _TEXT, "recipe": _TEXT,
+    "inputs": _COUNT, "outputs": _COUNT, "inputs_per_output": _NUMBER, "balanced": _FLAG,
+    "signal_power": _NUMBER, "noise": _NUMBER, "dimension": _COUNT,
+    "tiles": _COUNT, "labels": _COUNT, "tile_dimension": _COUNT, "similarity": _NUMBER, "relabelled": _FLAG,
+    "field": _TEXT, "rows": _COUNT, "columns": _COUNT, "spacing": _NUMBER, "stay": _NUMBER, "coupling": _NUMBER,
+    "receptive_field": _COUNT, "width": _COUNT, "depth": _COUNT,
+    "learning_rate": _NUMBER, "weight_decay": _NUMBER, "input_noise": _NUMBER,
+    "max_steps": _COUNT, "batch_size": _COUNT, "test_items": _COUNT, "seed": _COUNT, "init_seed": _COUNT,
+    "factors_json": _TEXT,
+    # counts and information
+    "num_inputs": _COUNT, "log2_outputs": _NUMBER, "output_units": _COUNT,
+    "label_entropy_bits": _NUMBER, "information_bits": _NUMBER, "num_parameters": _COUNT, "steps": _COUNT,
+    # scores, fractions unless the name says otherwise; nll in nats a unit
+    "train_accuracy": _NUMBER, "validation_accuracy": _NUMBER, "test_accuracy": _NUMBER, "pixel_accuracy": _NUMBER,
+    "exact_match": _NUMBER, "marginal_exact_match": _NUMBER, "dice": _NUMBER, "nll": _NUMBER,
+    "calibration_error": _NUMBER,
+    # limits of exact match, then of pixel accuracy
+    "chance": _NUMBER, "bayes_known": _NUMBER, "bayes_learned": _NUMBER, "bayes_composed": _NUMBER,
+    "pixel_chance": _NUMBER, "pixel_bayes_known": _NUMBER, "rho": _NUMBER,
+    # how it went
+    "converged": _FLAG, "status": _TEXT, "reason": _TEXT,
+    "seconds": _NUMBER, "device": _TEXT, "versions": _TEXT, "commit": _TEXT,
+}  # fmt: skip
+SCHEMA = pa.schema(list(COLUMNS.items()))
+
+STATUSES = ("ok", "diverged", "failed")
+CIRCUMSTANCES = ("study", "reason", "seconds", "device", "versions", "commit")  # what may differ between equal results
+
+COMPARED = ("train_accuracy", "test_accuracy", "pixel_accuracy", "exact_match", "marginal_exact_match")
+# Two runs of one trial start from the same bits; what differs is the rounding of another batch width, thread count or
+# device, which thousands of steps carry into some per cent of the test answers. The answers that flip do so both
+# ways, so on 1,000 items an accuracy moves by about .005; .02 is four times that, and far below any effect judged.
+TOLERANCE = 0.02
+
+
+def clean_row(row: Mapping[str, Any]) -> Row:
+    """Bring a row into the form that is stored: known columns, plain Python values, null for NaN and infinity.
+
+    Raises:
+        ValueError: an unknown column, a missing identity or status, or a value of another type than its column.
+
+    Example:
+        >>> clean_row({"identity": "a1", "status": "ok", "dice": float("nan"), "inputs": 4.0})
+        {'identity': 'a1', 'status': 'ok', 'inputs': 4}
+    """
+    if not isinstance(row.get("identity"), str) or not row["identity"]:
+        raise ValueError(f"identity must be a hash, got {row.get('identity')!r}")
+    if row.get("status") not in STATUSES:
+        raise ValueError(f"status must be one of {', '.join(STATUSES)}, got {row.get('status')!r}")
+    cleaned = {}
+    for name, value in row.items():
+        if name not in COLUMNS:
+            raise ValueError(f"a row's columns must be those of COLUMNS, got {name!r}")
+        value = value.item() if hasattr(value, "item") else value
+        if value is None or (isinstance(value, float) and not math.isfinite(value)):
+            continue
+        cleaned[name] = _plain(value, COLUMNS[name])
+        if cleaned[name] is None:
+            raise ValueError(f"{name} must be {COLUMNS[name]}, got {value!r}")
+    return cleaned
+
+
+def _plain(value: Any, kind: pa.DataType) -> Any:
+    """The value as its column's Python type, or None where it is of another type."""
+    if kind == _TEXT:
+        return value if isinstance(value, str) else None
+    if kind == _FLAG:
+        return value if isinstance(value, bool) else None
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    if kind == _NUMBER:
+        return float(value)
+    return int(value) if value == int(value) and abs(value) < 2**63 else None
+
+
+def rank(row: Row) -> int:
+    """0 for a result (diverged is one), 1 for a failure: a result replaces a failure, never the other way."""
+    return int(row["status"] == "failed")
+
+
+def difference(first: Row, second: Row) -> str | None:
+    """In what two rows of one trial contradict each other, or None. A failure contradicts nothing."""
+    if rank(first) or rank(second):
+        return None
+    if first["status"] != second["status"]:
+        return f"status {first['status']} against {second['status']}"
+    for name in COMPARED:
+        a, b = first.get(name), second.get(name)
+        if (a is None) != (b is None) or (a is not None and b is not None and abs(a - b) > TOLERANCE):
+            return f"{name} {a} against {b}"
+    return None
+
+
+def merge(sources: Iterable[tuple[str, int, Row]]) -> tuple[dict[str, Row], list[str]]:
+    """One row a trial, whatever order the sources come in.
+
+    A result wins over a failure, then a compacted row over a pending one (what was published stays), then the row whose
+    text sorts first.
+
+    Args:
+        sources: (name of the file, 0 if compacted and 1 if pending, row).
+
+    Returns:
+        identity -> row, sorted by identity, and a sentence for each contradiction.
+    """
+    found: dict[str, list[tuple[str, int, Row]]] = {}
+    for file, order, row in sources:
+        found.setdefault(row["identity"], []).append((file, order, row))
+    winners, problems = {}, []
+    for identity in sorted(found):
+        (kept, _, winner), *others = (
+            found[identity]
+            if len(found[identity]) == 1
+            else sorted(
+                found[identity], key=lambda entry: (rank(entry[2]), entry[1], canonical_json(entry[2]), entry[0])
+            )
+        )
+        winners[identity] = winner
+        for file, _, row in others:
+            reason = difference(winner, row)
+            if reason is not None:
+                problems.append(f"{file}: a second result for trial {identity[:12]} differs, {reason}; kept {kept}")
+    return winners, problems
+
+
+def to_table(rows: Iterable[Row]) -> pa.Table:
+    """Rows as a table with all columns, in the order given."""
+    return pa.Table.from_pylist(list(rows), schema=SCHEMA)
+
+
+def to_rows(table: pa.Table) -> list[Row]:
+    """A table as rows without their nulls, the inverse of `to_table`."""
+    return [{name: value for name, value in row.items() if value is not None} for row in table.to_pylist()]
+
+
+def settled(table: pa.Table) -> dict[str, str]:
+    """Identity -> status of the rows that need no further work; a failed trial is tried again by the next run."""
+    pairs = zip(table["identity"].to_pylist(), table["status"].to_pylist(), strict=True)
+    return {identity: status for identity, status in pairs if status != "failed"}
+
+
+def select(table: pa.Table, trials: Sequence[Trial]) -> pa.Table:
+    """The rows of a table that belong to a plan, in the table's order."""
+    wanted = {trial.identity for trial in trials}
+    return table.filter(pa.array([identity in wanted for identity in table["identity"].to_pylist()], pa.bool_()))
+
+
+def root_hash(table: pa.Table) -> str:
+    """SHA-256 over identities and all scientific columns, sorted by identity: equal results, equal hash.
+
+    Time, device, versions, commit and the words of a failure do not enter.
+    """
+    digest = hashlib.sha256()
+    for row in sorted(to_rows(table), key=lambda row: row["identity"]):
+        scientific = {name: value for name, value in row.items() if name not in CIRCUMSTANCES}
+        digest.update(canonical_json(scientific).encode() + b"\n")
+    return digest.hexdigest()

@@ -1,0 +1,8 @@
+"""Generators by name. One of your own needs no entry here: pass the `Generator` itself wherever one is taken."""
+
+from sim.generators.blocks import BLOCKS
+from sim.generators.codebook import CODEBOOK
+from sim.generators.fields import FIELDS
+from sim.types import Generator
+
+GENERATORS: dict[str, Generator] = {generator.name: generator for generator in (CODEBOOK, BLOCKS, FIELDS)}

@@ -1,0 +1,177 @@
+"""Training of one network: AdamW until the training loss is flat, then a linear decay of the learning rate to zero.
+
+A fixed number of steps decides a study about outputs by accident: large J needs more steps, and an undertrained
+network looks like a capacity limit. So each network trains at a constant rate until doubling its effort would no
+longer pay, and says whether it got there within its budget.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+
+from sim.networks.heads import mask_classes
+from sim.types import Array, Key
+
+BLOCK = 50  # steps between two looks at the loss
+MAX_BLOCKS = 2048  # 102,400 steps: the longest training that the loss record has room for
+DECAY_SHARE = 3  # the decay lasts a third of the time before it, a quarter of the whole
+RELATIVE_GAIN = 0.02  # flat: the last quarter of training lowered the loss by less than 2% of the quarter before ...
+ABSOLUTE_GAIN = 0.002  # ... or by less than this many nats a unit (a loss on its way to zero never stops in ratio)
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Static settings of training.
+
+    Attributes:
+        batch_size: images a step, drawn with replacement.
+        min_steps: steps before the loss may be called flat.
+    """
+
+    batch_size: int = 64
+    min_steps: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be >= 1, got {self.batch_size}")
+
+
+class Recipe(NamedTuple):
+    """Traced hyperparameters of training; every field may be vmapped.
+
+    Attributes:
+        learning_rate: AdamW step size before the decay.
+        weight_decay: decoupled decay a step, in units of the learning rate.
+        input_noise: standard deviation of Gaussian noise added to each training image at each step.
+        max_steps: budget of steps, decay included.
+    """
+
+    learning_rate: Any
+    weight_decay: Any
+    input_noise: Any
+    max_steps: Any
+
+
+class TrainInfo(NamedTuple):
+    """What a diagnosis needs.
+
+    Attributes:
+        steps: steps taken. converged: the loss was flat before the budget forced the decay.
+        finite: no loss was NaN or infinite. loss: mean training loss of the last block, nats a unit.
+    """
+
+    steps: Array
+    converged: Array
+    finite: Array
+    loss: Array
+
+
+class _State(NamedTuple):
+    parameters: Any
+    optimizer: Any
+    block: Array  # blocks done
+    summed: Array  # cumulative sum of the block losses, shape (MAX_BLOCKS + 1,)
+    decay_from: Array  # block at which the decay starts
+    end: Array  # block at which training ends
+    flat: Array
+    finite: Array
+
+
+def cross_entropy(logits: Array, targets: Array, num_classes: Array) -> Array:
+    """Mean negative log-likelihood over images and units, in nats: -mean log softmax(logits)[target].
+
+    Args:
+        logits: float32, shape (batch, units, classes). targets: int32, shape (batch, units).
+        num_classes: int32 scalar; classes from there on are padding.
+    """
+    masked = mask_classes(logits, num_classes)
+    return optax.softmax_cross_entropy_with_integer_labels(masked, targets).mean()
+
+
+def _is_flat(summed: Array, block: Array, min_blocks: int) -> Array:
+    quarter = block // 4
+    divisor = jnp.maximum(quarter, 1).astype(summed.dtype)
+    last = (summed[block] - summed[block - quarter]) / divisor
+    before = (summed[block - quarter] - summed[block - 2 * quarter]) / divisor
+    gain = before - last
+    return (block >= min_blocks) & ((gain < RELATIVE_GAIN * before) | (gain < ABSOLUTE_GAIN))
+
+
+def make_train(
+    apply: Callable[[Any, Array], Array], settings: TrainSettings
+) -> Callable[..., tuple[Any, TrainInfo]]:
+    """Make the training of one network; the result is a pure function that jit, vmap and lax.map may wrap.
+
+    Args:
+        apply: (parameters, images) -> logits of shape (batch, units, classes).
+        settings: static settings.
+
+    Returns:
+        train(key, recipe, parameters, images, targets, num_inputs, num_classes) -> (parameters, TrainInfo), where
+        only the first `num_inputs` of the images are ever used.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> train = make_train(lambda w, x: (x.reshape(-1, 1) * w)[:, None, :], TrainSettings(batch_size=4))
+        >>> x, y = jnp.linspace(-1.0, 1.0, 16).reshape(16, 1, 1), jnp.repeat(jnp.array([0, 1]), 8)[:, None]
+        >>> weights, info = train(jax.random.key(0), Recipe(0.1, 0.0, 0.0, 2000), jnp.zeros((1, 2)), x, y, 16, 2)
+        >>> bool(weights[0, 1] > weights[0, 0])
+        True
+    """
+    optimizer = optax.scale_by_adam()
+    min_blocks = max(settings.min_steps // BLOCK, 4)
+
+    def train(
+        key: Key, recipe: Recipe, parameters: Any, images: Array, targets: Array, num_inputs: Array, num_classes: Array
+    ) -> tuple[Any, TrainInfo]:
+        def loss_of(parameters: Any, batch: Array, labels: Array) -> Array:
+            return cross_entropy(apply(parameters, batch), labels, num_classes)
+
+        def step(carry: tuple[Any, Any, Array], index: Array) -> tuple[tuple[Any, Any, Array], Array]:
+            parameters, optimizer_state, rate = carry
+            choice_key, noise_key = jax.random.split(jax.random.fold_in(key, index))
+            chosen = jax.random.randint(choice_key, (settings.batch_size,), 0, num_inputs)
+            noise = jax.random.normal(noise_key, (settings.batch_size, *images.shape[1:]))
+            loss, gradient = jax.value_and_grad(loss_of)(
+                parameters, images[chosen] + recipe.input_noise * noise, targets[chosen]
+            )
+            update, optimizer_state = optimizer.update(gradient, optimizer_state)
+            parameters = jax.tree.map(
+                lambda p, u: p - rate * (u + recipe.weight_decay * p), parameters, update
+            )
+            return (parameters, optimizer_state, rate), loss
+
+        def run_block(state: _State) -> _State:
+            left = (state.end - state.block).astype(jnp.float32)
+            length = jnp.maximum(state.end - state.decay_from, 1).astype(jnp.float32)
+            rate = recipe.learning_rate * jnp.minimum(left / length, 1.0)
+            indices = state.block * BLOCK + jnp.arange(BLOCK)
+            (parameters, optimizer_state, _), losses = lax.scan(
+                step, (state.parameters, state.optimizer, rate), indices
+            )
+            block = state.block + 1
+            loss = losses.mean()
+            summed = state.summed.at[block].set(state.summed[state.block] + loss)
+            flat_now = (block <= state.decay_from) & ~state.flat & _is_flat(summed, block, min_blocks)
+            decay_from = jnp.where(flat_now, block, state.decay_from)
+            end = jnp.where(flat_now, jnp.minimum(block + 1 + block // DECAY_SHARE, state.end), state.end)
+            return _State(
+                parameters, optimizer_state, block, summed, decay_from, end,
+                state.flat | flat_now, state.finite & jnp.isfinite(loss),
+            )  # fmt: skip
+
+        end = jnp.clip(jnp.asarray(recipe.max_steps, jnp.int32) // BLOCK, 0, MAX_BLOCKS)
+        state = _State(
+            parameters, optimizer.init(parameters), jnp.zeros((), jnp.int32), jnp.zeros(MAX_BLOCKS + 1),
+            end - end // (DECAY_SHARE + 1), end, jnp.asarray(False), jnp.asarray(True),
+        )  # fmt: skip
+        state = lax.while_loop(lambda s: (s.block < s.end) & s.finite, run_block, state)
+        last = state.summed[state.block] - state.summed[jnp.maximum(state.block - 1, 0)]
+        return state.parameters, TrainInfo(state.block * BLOCK, state.flat, state.finite, last)
+
+    return train

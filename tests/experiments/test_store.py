@@ -1,0 +1,391 @@
+"""The store: nothing lost, nothing double, nothing dropped in silence, whenever the writer dies."""
+
+import json
+import multiprocessing
+import os
+import time
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiments import records
+from experiments.factors import UsageError
+from experiments.records import COLUMNS, TOLERANCE, clean_row, merge, to_rows, to_table
+from experiments.store import Store, default_store, root_hash, select, settled, writing_store
+
+
+def make_row(name, accuracy=0.5, status="ok", **others):
+    return {"identity": f"{name:0>8}", "status": status, "test_accuracy": accuracy, "arm": "mlp", **others}
+
+
+def identities(store, study="demo"):
+    return store.read(study).table["identity"].to_pylist()
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+def test_round_trip_keeps_types_and_bits(store):
+    row = make_row(
+        1, accuracy=0.1 + 0.2, inputs=64, balanced=True, dice=float("nan"), nll=float("inf"), reason="", seconds=1
+    )
+    store.publish("demo", [row])
+    for _ in range(2):
+        table = store.read("demo").table
+        assert dict(zip(table.column_names, table.schema.types, strict=True)) == COLUMNS
+        (found,) = table.to_pylist()
+        assert found["test_accuracy"] == 0.1 + 0.2
+        assert (found["inputs"], found["balanced"], found["reason"], found["study"]) == (64, True, "", "demo")
+        assert found["dice"] is None
+        assert found["nll"] is None
+        store.compact("demo")
+    assert not list(store.folder("demo").glob("pending/*"))
+
+
+def test_reading_what_is_not_there_is_empty(store):
+    contents = store.read("demo")
+    assert contents.table.num_rows == 0
+    assert contents.problems == []
+    assert not store.path.exists(), "reading makes no folders"
+    store.compact("demo")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"identity": "a", "status": "ok", "colour": 1}, "a row's columns must be those of COLUMNS, got 'colour'"),
+        ({"identity": "a", "status": "ok", "inputs": 1.5}, "inputs must be int64, got 1.5"),
+        ({"identity": "a", "status": "ok", "dice": "x"}, "dice must be double, got 'x'"),
+        ({"identity": "a", "status": "ok", "balanced": 1}, "balanced must be bool, got 1"),
+        ({"identity": "a", "status": "ok", "arm": 1}, "arm must be string, got 1"),
+        ({"identity": "a", "status": "good"}, "status must be one of ok, diverged, failed, got 'good'"),
+        ({"status": "ok"}, "identity must be a hash, got None"),
+    ],
+)
+def test_wrong_rows_are_refused_whole(store, row, message):
+    with pytest.raises(ValueError, match="must be") as caught:
+        store.publish("demo", [make_row(1), row])
+    assert str(caught.value) == message
+    assert identities(store) == []
+
+
+def test_many_files_compact_into_one(store):
+    for name in (3, 1, 2):
+        store.publish("demo", [make_row(name), make_row(name + 10)])
+    before = store.read("demo").table
+    store.compact("demo")
+    assert store.read("demo").table.equals(before)
+    (file,) = [path for path in store.folder("demo").rglob("*") if path.is_file()]
+    assert pq.read_table(file)["identity"].to_pylist() == sorted(f"{n:0>8}" for n in (1, 2, 3, 11, 12, 13))
+    store.publish("demo", [make_row(4)])
+    store.compact("demo")
+    store.compact("demo")
+    assert len(list(store.folder("demo").glob("rows-*.parquet"))) == 1
+    assert len(identities(store)) == 7
+
+
+def damage(store, kind):
+    folder = store.folder("demo")
+    pending = sorted(folder.glob("pending/*.json"))[0]
+    if kind == "torn pending":
+        pending.write_bytes(pending.read_bytes()[:-20])
+    elif kind == "foreign pending":
+        pending = folder / "pending" / "notes.txt"
+        pending.write_text("mine")
+    elif kind == "other format":
+        content = json.dumps({"format": "other", "rows": []}).encode()
+        pending = folder / "pending" / f"{__import__('hashlib').sha256(content).hexdigest()}.json"
+        pending.write_bytes(content)
+    elif kind == "torn parquet":
+        pending = next(folder.glob("rows-*.parquet"))
+        pending.write_bytes(pending.read_bytes()[:-1])
+    elif kind == "foreign parquet":
+        pending = folder / "mine.parquet"
+        pq.write_table(to_table([make_row(77)]), pending)
+    elif kind == "folder":
+        pending = folder / "pending" / "old"
+        pending.mkdir()
+    elif kind == "abandoned":
+        pending = folder / "pending" / ".1-2.tmp"
+        pending.write_text("half")
+        os.utime(pending, (time.time() - 7200,) * 2)
+    return pending
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "left"),
+    [
+        ("torn pending", "is torn or was altered: its content does not match its name, skipped", [1, 2]),
+        ("foreign pending", "is not a file of this store, skipped", [1, 2, 3]),
+        ("other format", "is not in the format 'capsim rows 1', skipped", [1, 2, 3]),
+        ("torn parquet", "is torn or was altered: its content does not match its name, skipped", [3]),
+        ("foreign parquet", "is not a file of this store, skipped", [1, 2, 3]),
+        ("folder", "is not a file of this store, skipped", [1, 2, 3]),
+        ("abandoned", "is left from an interrupted write, skipped", [1, 2, 3]),
+    ],
+)
+def test_bad_files_are_named_skipped_and_kept(store, kind, reason, left):
+    store.publish("demo", [make_row(1), make_row(2)])
+    store.compact("demo")
+    store.publish("demo", [make_row(3)])
+    bad = damage(store, kind)
+    for _ in range(2):
+        contents = store.read("demo")
+        assert contents.problems == [f"{bad}: {reason}"]
+        assert contents.table["identity"].to_pylist() == [f"{n:0>8}" for n in left]
+        assert bad.exists()
+        store.compact("demo")
+
+
+def test_a_fresh_temporary_file_belongs_to_a_living_writer(store):
+    store.publish("demo", [make_row(1)])
+    (store.folder("demo") / "pending" / ".9-9.tmp").write_text("half")
+    assert store.read("demo").problems == []
+
+
+class Crash(BaseException):
+    """A kill: no handler of the store may take it for an error."""
+
+
+def crash_at(monkeypatch, k):
+    """Let the k-th file operation (counted over all kinds) end the process, before it takes effect."""
+    count = iter(range(1, 10**6))
+
+    def guarded(function):
+        def call(*args, **kwargs):
+            if next(count) >= k:  # a dead process does nothing more, its clean-up included
+                raise Crash
+            return function(*args, **kwargs)
+
+        return call
+
+    for name in ("replace", "fsync", "unlink"):
+        monkeypatch.setattr(os, name, guarded(getattr(os, name)))
+    monkeypatch.setattr("pathlib.Path.mkdir", guarded(__import__("pathlib").Path.mkdir))
+
+
+def files_whole(store):
+    """Every file that has a final name can be read."""
+    return store.read("demo").problems == []
+
+
+def test_publishing_survives_a_kill_at_every_step(tmp_path):
+    done, k = False, 0
+    while not done:
+        k += 1
+        store = Store(tmp_path / str(k))
+        with pytest.MonkeyPatch.context() as patch:
+            crash_at(patch, k)
+            try:
+                store.publish("demo", [make_row(1), make_row(2)])
+                done = True
+            except Crash:
+                pass
+        assert identities(store) in ([], ["00000001", "00000002"]), "all rows of a batch or none"
+        assert files_whole(store)
+        store.publish("demo", [make_row(1), make_row(2)])
+        assert identities(store) == ["00000001", "00000002"]
+    assert k > 6, "folders, file, rename and folder entries each count as a step"
+
+
+def test_compaction_survives_a_kill_at_every_step(tmp_path):
+    done, k, steps_with_rows_in_two_places = False, 0, 0
+    while not done:
+        k += 1
+        store = Store(tmp_path / str(k))
+        store.publish("demo", [make_row(1), make_row(2, status="failed")])
+        store.compact("demo")
+        for name in (2, 3, 4):
+            store.publish("demo", [make_row(name)])
+        before = store.read("demo").table
+        with pytest.MonkeyPatch.context() as patch:
+            crash_at(patch, k)
+            try:
+                store.compact("demo")
+                done = True
+            except Crash:
+                pass
+        steps_with_rows_in_two_places += len(list(store.folder("demo").rglob("*.*"))) > 4
+        assert store.read("demo").table.equals(before), f"killed at step {k}"
+        assert files_whole(store)
+        store.compact("demo")
+        assert store.read("demo").table.equals(before)
+        assert len(list(store.folder("demo").rglob("*.parquet"))) == 1
+        assert not list(store.folder("demo").glob("pending/*.json"))
+    assert k >= 8, "fsync, rename, fsync, four deletions and a last fsync"
+    assert steps_with_rows_in_two_places, "the test saw compaction half way"
+
+
+def test_a_row_that_compaction_did_not_write_is_not_deleted(store, monkeypatch):
+    """The proof is read back from the disk: a file whose rows are missing there stays."""
+    store.publish("demo", [make_row(1)])
+    store.publish("demo", [make_row(2)])
+    before = store.read("demo").table
+    monkeypatch.setattr("experiments.store._read_compacted", lambda path: [])
+    store.compact("demo")
+    monkeypatch.undo()
+    assert len(list(store.folder("demo").glob("pending/*.json"))) == 2
+    assert store.read("demo").table.equals(before)
+
+
+def write_rows(path, first, count):
+    store = Store(path)
+    for name in range(first, first + count):
+        store.publish("demo", [make_row(name)])
+        if name % 5 == 0:
+            store.compact("demo")
+
+
+def test_two_writers_need_no_lock(store):
+    """Two processes publish 40 batches each, five of them the same trials, and compact under each other's hands."""
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=write_rows, args=(store.path, first, 40)) for first in (0, 35)]
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        assert store.read("demo").problems == []
+        time.sleep(0.01)
+    assert [writer.exitcode for writer in writers] == [0, 0]
+    assert identities(store) == [f"{n:0>8}" for n in range(75)]
+    store.compact("demo")
+    assert identities(store) == [f"{n:0>8}" for n in range(75)]
+    assert len(list(store.folder("demo").glob("rows-*.parquet"))) == 1
+
+
+def test_a_contradicting_second_result_is_reported_and_kept(store):
+    store.publish("demo", [make_row(1, 0.50)])
+    store.compact("demo")
+    store.publish("demo", [make_row(1, 0.50 + 2 * TOLERANCE)])
+    for _ in range(2):
+        contents = store.read("demo")
+        assert contents.table["test_accuracy"].to_pylist() == [0.50], "what was compacted first stays"
+        (problem,) = contents.problems
+        assert "a second result for trial 00000001 differs, test_accuracy 0.5 against 0.54" in problem
+        store.compact("demo")
+
+
+def test_an_agreeing_second_result_is_absorbed(store):
+    store.publish("demo", [make_row(1, 0.50, seconds=3.0)])
+    store.publish("demo", [make_row(1, 0.50 + TOLERANCE / 2, seconds=4.0)])
+    before = store.read("demo")
+    assert before.problems == []
+    store.compact("demo")
+    assert store.read("demo").table.equals(before.table)
+    assert not list(store.folder("demo").glob("pending/*"))
+
+
+def test_success_replaces_failure_wherever_it_stands(store):
+    store.publish("demo", [make_row(1, None, status="failed", reason="no memory"), make_row(2, None, status="failed")])
+    assert settled(store.read("demo").table) == {}
+    store.compact("demo")
+    store.publish("demo", [make_row(1, 0.7)])
+    store.publish("demo", [make_row(2, None, status="diverged")])
+    assert settled(store.read("demo").table) == {"00000001": "ok", "00000002": "diverged"}
+    store.compact("demo")
+    store.publish("demo", [make_row(1, None, status="failed")])
+    contents = store.read("demo")
+    assert settled(contents.table) == {"00000001": "ok", "00000002": "diverged"}
+    assert contents.problems == []
+    store.compact("demo")
+    assert not list(store.folder("demo").glob("pending/*"))
+
+
+ROWS = st.builds(
+    make_row,
+    st.integers(1, 4),
+    st.sampled_from([0.1, 0.11, 0.9]),
+    status=st.sampled_from(["ok", "diverged", "failed"]),
+    seconds=st.sampled_from([1.0, 2.0]),
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 1), ROWS), max_size=12), st.randoms())
+def test_merging_does_not_depend_on_order(sources, random):
+    shuffled = list(sources)
+    random.shuffle(shuffled)
+    winners, problems = merge(sources)
+    again, told_again = merge(shuffled)
+    assert winners == again
+    assert sorted(problems) == sorted(told_again)
+    assert set(winners) == {row["identity"] for _, _, row in sources}
+    for row in winners.values():
+        statuses = {other["status"] for _, _, other in sources if other["identity"] == row["identity"]}
+        assert row["status"] != "failed" or statuses == {"failed"}
+
+
+@given(st.lists(ROWS, max_size=5))
+def test_table_and_rows_are_inverse(rows):
+    cleaned = [clean_row(row) for row in rows]
+    assert [clean_row(row) for row in to_rows(to_table(cleaned))] == cleaned
+
+
+def test_root_hash_sees_science_and_no_circumstance():
+    base = make_row(1, 0.5, seconds=1.0, device="cpu", inputs=4)
+    table = to_table([base, make_row(2)])
+    same = [{**base, name: "other" if name != "seconds" else 9.0} for name in records.CIRCUMSTANCES]
+    assert {root_hash(to_table([make_row(2), row])) for row in same} == {root_hash(table)}
+    other = [{**base, "test_accuracy": 0.5 + 2**-53}, {**base, "inputs": 5}, {**base, "identity": "00000003"}]
+    hashes = {root_hash(to_table([row, make_row(2)])) for row in other}
+    assert len(hashes | {root_hash(table), root_hash(to_table([base]))}) == 5
+
+
+def test_select_keeps_only_the_plan():
+    from experiments.spec import Trial
+
+    trial = Trial((("noise", 1.0),), 0)
+    table = to_table([make_row(1), {**make_row(2), "identity": trial.identity}])
+    assert select(table, [trial])["identity"].to_pylist() == [trial.identity]
+    assert select(table, []).num_rows == 0
+
+
+def test_ledger_only_grows_and_outlives_a_torn_line(store):
+    store.append_ledger("demo", {"preset": "smoke", "root_hash": "a"})
+    with open(store.folder("demo") / "ledger.jsonl", "a") as file:
+        file.write('{"preset": "lap')
+    store.append_ledger("demo", {"preset": "laptop", "root_hash": "b"})
+    assert [entry["preset"] for entry in store.ledger("demo")] == ["smoke", "laptop"]
+    assert all("time" in entry for entry in store.ledger("demo"))
+    (problem,) = store.read("demo").problems
+    assert problem.endswith("ledger.jsonl: line 2 is torn, skipped")
+
+
+def test_receipts_are_kept_beside_the_rows(store):
+    path = store.write_receipt("demo", {"planned": 3, "stored": 3})
+    assert json.loads(path.read_text()) == {"planned": 3, "stored": 3}
+    assert store.read("demo").problems == []
+
+
+@pytest.mark.parametrize("path", ["/proc/none", "/dev/null", "/dev/null/under"])
+def test_unwritable_store_is_named(path):
+    with pytest.raises(UsageError, match=f"store must be a folder that can be written, got {path} "):
+        Store(path).check_writable()
+
+
+def test_checking_leaves_only_the_folder(store):
+    store.check_writable()
+    assert list(store.path.iterdir()) == []
+
+
+@pytest.mark.parametrize("study", ["../evil", "a/b", "", ".hidden", "a b"])
+def test_study_names_are_labels_not_paths(store, study):
+    with pytest.raises(UsageError, match="study must be letters, digits"):
+        store.publish(study, [make_row(1)])
+
+
+def test_default_stores(store, tmp_path, monkeypatch):
+    monkeypatch.delenv("CAPSIM_STORE", raising=False)
+    assert default_store("demo")[0].path.name == "results"
+    assert str(writing_store()) == "store"
+    monkeypatch.setenv("CAPSIM_STORE", str(store.path))
+    assert default_store("demo")[0].path.name == "results", "it does not hold the study"
+    assert writing_store().path == store.path
+    store.publish("demo", [make_row(1)])
+    found, name = default_store("demo")
+    assert found.path == store.path
+    assert name == f"{store.path} (CAPSIM_STORE)"
+    store.compact("demo")
+    assert default_store("demo")[0].path == store.path
