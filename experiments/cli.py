@@ -7,6 +7,7 @@ disk); 2 a usage error, in one line on standard error.
 import contextlib
 import functools
 import io
+import itertools
 import os
 import re
 import sys
@@ -68,7 +69,7 @@ def _parse(arguments: Sequence[str] | None) -> Callable[[], int]:
 
 
 def _one_line(boxed: str) -> str:
-    """The first paragraph of a boxed message.
+    """The first paragraph below the title of a message in a box, drawn with line characters or in ASCII.
 
     Example:
         >>> _one_line("╭─ Value error ─╮\\n│ no such │\\n│ thing │\\n│ ───── │\\n│ help │")
@@ -76,8 +77,12 @@ def _one_line(boxed: str) -> str:
     """
     text = re.sub(r"\x1b\[[0-9;]*m", "", boxed)
     lines = [line.strip("│ ") for line in text.splitlines() if not line.startswith(("╭", "╰"))]
-    paragraph = next((i for i, line in enumerate(lines) if not line.strip("─")), len(lines))
-    return " ".join(" ".join(lines[:paragraph]).split()) or "the arguments make no sense: see `capsim --help`"
+    groups = itertools.groupby(lines, key=lambda line: bool(line.strip("─-")))  # rules and empty lines part paragraphs
+    paragraphs = [" ".join(" ".join(group).split()) for says, group in groups if says]
+    body = paragraphs if "╭" in text else paragraphs[1:]  # in ASCII the title is a paragraph of its own
+    if len(body) > 1 and body[1].startswith("Available"):
+        return f"{body[0]}. {body[1]}"
+    return body[0] if body else "the arguments make no sense: see `capsim --help`"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

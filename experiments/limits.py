@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from experiments.factors import GENERATOR_FACTORS
 from experiments.tasks import log2_outputs
 from sim.theory import ceilings
 
+LARGEST_SIDE = 6  # shorter side of the Ising grids whose ceilings are exact
 MISSING = math.nan  # a limit that is not known exactly stays empty in the table
 
 
@@ -19,9 +21,9 @@ def limits_of(factors: Mapping[str, Any]) -> dict[str, float]:
         `pixel_bayes_known` for pixel accuracy; `log2_outputs`, `label_entropy_bits` and `information_bits`.
         A limit without an exact form is NaN.
     """
-    relevant = {name: value for name, value in factors.items() if name not in ("network", "head", "recipe", "seed")}
-    del relevant["test_items"]
-    return dict(_limits(tuple(sorted(relevant.items(), key=lambda item: item[0]))))
+    task = ("inputs", *(name for name in GENERATOR_FACTORS[factors["generator"]] if name != "relabelled"))
+    relevant = [("generator", factors["generator"])] + [(name, factors[name]) for name in task if name in factors]
+    return dict(_limits(tuple(relevant)))
 
 
 @lru_cache(maxsize=4096)
@@ -61,11 +63,19 @@ def _blocks(factors: Mapping[str, Any]) -> dict[str, float]:
     tiles, labels, inputs = factors["tiles"], factors["labels"], factors["inputs"]
     task = (factors["tile_dimension"], factors["signal_power"], factors["noise"] ** 2)
     limits = {"pixel_chance": 1.0 / labels, "pixel_bayes_known": ceilings.gaussian_codebook_accuracy(labels, *task)}
-    if factors["similarity"] in (0.0, 1.0):
-        composed = {"similarity": factors["similarity"]}
-        limits["bayes_known"] = ceilings.composed_accuracy(tiles, labels, *task, inputs=None, **composed)
-        limits["bayes_composed"] = ceilings.composed_accuracy(tiles, labels, *task, inputs=inputs, **composed)
-        limits["bayes_learned"] = ceilings.class_mean_accuracy(tiles, labels, *task, inputs=inputs, **composed)
+    similarity, maps = factors["similarity"], labels**tiles
+    if similarity not in (0.0, 1.0):
+        return limits
+    # Balanced maps give each codeword the same number of tiles where I is a multiple of J; on fewer images the maps
+    # are drawn without repetition, whose codeword counts are those of independent labels to within a few per cent.
+    even = factors["balanced"] and inputs % maps == 0
+    counts = "equal" if even else "iid"
+    per_codeword = inputs * (tiles if similarity == 1.0 else 1) / labels
+    shape = (tiles, labels, *task)
+    limits["bayes_known"] = ceilings.composed_accuracy(*shape, similarity=similarity)
+    limits["bayes_composed"] = ceilings.composed_accuracy(*shape, per_codeword, similarity, counts)
+    if even or not factors["balanced"]:
+        limits["bayes_learned"] = ceilings.class_mean_accuracy(*shape, inputs / maps, similarity, counts)
     return limits
 
 
@@ -76,17 +86,17 @@ def _fields(factors: Mapping[str, Any]) -> dict[str, float]:
     if factors["field"] == "independent":
         pixel = ceilings.pixel_accuracy(labels, separation)
         return {"bayes_known": pixel**pixels, "pixel_bayes_known": pixel, "pixel_chance": 1.0 / labels}
-    noise = 2.0 / separation  # theory puts the two labels at -1 and +1
-    if factors["field"] == "chain" and labels == 2:
-        line = ceilings.chain_ceilings(columns, factors["stay"], noise)
+    if factors["field"] == "chain":
+        line = ceilings.chain_ceilings(columns, factors["stay"], factors["noise"], labels, factors["spacing"])
         return {
             "label_entropy_bits": rows * line.label_entropy_bits,
             "information_bits": rows * (line.label_entropy_bits - line.conditional_entropy_bits),
             "bayes_known": line.joint_exact_match**rows,
             "pixel_bayes_known": line.pixel_accuracy,
-            "pixel_chance": 0.5,
+            "pixel_chance": 1.0 / labels,
         }
-    if factors["field"] == "ising" and pixels <= 16:
+    if factors["field"] == "ising" and min(rows, columns) <= LARGEST_SIDE:
+        noise = 2.0 / separation  # theory puts the two labels at -1 and +1
         grid = ceilings.ising_ceilings((rows, columns), factors["coupling"], noise)
         return {
             "label_entropy_bits": grid.label_entropy_bits,

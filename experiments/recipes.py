@@ -5,25 +5,28 @@ pools validation accuracy over them and over inputs, and writes the winners to `
 which is committed. Main trials then train on all of their I images with the winner written into their identity.
 """
 
-import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from experiments.spec import Study, Trial, canonical_json
+from experiments.store import Store
+
 RECIPES_FILE = Path(__file__).parent / "studies" / "recipes.json"
 TUNED = ("learning_rate", "weight_decay", "input_noise")
 TUNING_SEEDS = (900_001, 900_002)  # far from the seeds 0, 1, 2, ... of every preset
+TUNING_STEPS = 4000  # the budget of a tuning trial, at most: recipes are ranked, not finished
 PLAIN_GRID = [
-    {"learning_rate": round(float(rate), 6), "weight_decay": 0.0, "input_noise": 0.0}
-    for rate in np.geomspace(3e-4, 1e-2, 8)
+    {"learning_rate": rate, "weight_decay": 0.0, "input_noise": 0.0} for rate in (3e-4, 6e-4, 1e-3, 2e-3, 4e-3, 8e-3)
 ]
 REGULARISED_GRID = [
     {"learning_rate": rate, "weight_decay": decay, "input_noise": noise}
-    for rate, decay, noise in itertools.product((1e-3, 3e-3), (0.03, 0.3), (0.5, 1.0))
+    for rate in (1e-3, 3e-3)
+    for decay, noise in ((0.03, 0.5), (0.03, 1.0), (0.3, 1.0))
 ]
 FALLBACK = {  # for shapes that no study has tuned: the middle of the grids
     "plain": {"learning_rate": 1e-3, "weight_decay": 0.0, "input_noise": 0.0},
@@ -32,7 +35,7 @@ FALLBACK = {  # for shapes that no study has tuned: the middle of the grids
 
 
 def grid(recipe: str) -> list[dict[str, float]]:
-    """The candidate recipes of an arm: eight each, so that no arm is tuned harder than another."""
+    """The candidate recipes of an arm: six each, so that no arm is tuned harder than another."""
     return PLAIN_GRID if recipe == "plain" else REGULARISED_GRID
 
 
@@ -64,3 +67,56 @@ def resolve_recipe(factors: Mapping[str, Any]) -> dict[str, Any]:
     found = _chosen().get(shape_name(factors), FALLBACK[kind])
     filled = {name: found[name] for name in TUNED if factors.get(name) is None}
     return {**factors, **filled}
+
+
+def tuning_trials(study: Study, preset: str = "laptop") -> dict[str, list[Trial]]:
+    """The tuning trials of each shape of a preset: two cells (few and many images) x the recipe grid x tuning seeds."""
+    cells: dict[str, set[str]] = {}
+    for trial in study.trials(preset):
+        factors = dict(trial.factors)
+        if "recipe" not in factors or factors.get("relabelled") or factors["init_seed"] or factors.get("labels") == 3:
+            continue
+        kept = {name: value for name, value in factors.items() if name not in TUNED}
+        kept["max_steps"] = min(kept["max_steps"], TUNING_STEPS)
+        cells.setdefault(shape_name(factors), set()).add(canonical_json(kept))
+    plan: dict[str, list[Trial]] = {}
+    for shape, texts in cells.items():
+        ordered = sorted((json.loads(text) for text in texts), key=_size)
+        for cell in (ordered[len(ordered) // 4], ordered[(3 * len(ordered)) // 4]):
+            for recipe in grid(cell["recipe"]):
+                pairs = tuple(sorted({**cell, **recipe}.items()))
+                plan.setdefault(shape, []).extend(Trial(pairs, seed) for seed in TUNING_SEEDS)
+    return {shape: list(dict.fromkeys(trials)) for shape, trials in plan.items()}
+
+
+def _size(cell: Mapping[str, Any]) -> tuple[float, str]:
+    return cell["inputs"] * 1.0, canonical_json(cell)
+
+
+def choose(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The recipe with the highest validation score, averaged over tuning seeds and cells; diverged trials score 0.
+
+    Label fields are judged by pixel accuracy (exact match is near 0 on large grids), all others by exact match.
+    """
+    scores: dict[tuple[float, ...], list[float]] = {}
+    for row in rows:
+        value = row["pixel_accuracy"] if row["generator"] == "fields" else row["validation_accuracy"]
+        recipe = tuple(float(row[name]) for name in TUNED)
+        scores.setdefault(recipe, []).append(float(value) if row["status"] == "ok" else 0.0)
+    best = max(sorted(scores), key=lambda recipe: float(np.mean(scores[recipe])))
+    return {**dict(zip(TUNED, best, strict=True)), "validation": round(float(np.mean(scores[best])), 4)}
+
+
+def tune(study: Study, store: Store, progress: Any = None) -> Path:
+    """Train the tuning trials of a study's laptop preset and write the winners to `RECIPES_FILE`."""
+    from experiments.runner import run_trials
+
+    plan = tuning_trials(study)
+    table, _ = run_trials(f"{study.name}-tuning", [t for ts in plan.values() for t in ts], store, progress)
+    rows = {row["identity"]: row for row in table.to_pylist()}
+    found = dict(_chosen())
+    for shape, trials in plan.items():
+        found[shape] = choose([rows[trial.identity] for trial in trials])
+    RECIPES_FILE.write_text(json.dumps(dict(sorted(found.items())), indent=1) + "\n")
+    _chosen.cache_clear()
+    return RECIPES_FILE

@@ -83,7 +83,9 @@ def make_batches(trials: Sequence[Trial], pending: Iterable[str], devices: int) 
         settings = group[0][1].settings
         settings = Settings(settings.generator, settings.learner, max_inputs, settings.test_items, settings.training)
         slots = min(MEMBERS_PER_DEVICE * devices, len(group) + len(group) % devices)
-        todo = sorted((pair for pair in group if pair[0].identity in wanted), key=lambda p: (_cost(p[0]), p[0].identity))
+        todo = sorted(
+            (pair for pair in group if pair[0].identity in wanted), key=lambda p: (_cost(p[0]), p[0].identity)
+        )
         for start in range(0, len(todo), slots):
             part = todo[start : start + slots]
             dealt = [pair for device in range(devices) for pair in part[device::devices]]
@@ -132,6 +134,7 @@ def make_rows(study: str, batch: Batch, results: Results, seconds: float) -> lis
             **factors,
             **limits,
             "identity": trial.identity,
+            "factors_json": trial.factors_json,
             "study": study,
             "arm": trial.arm,
             "seed": trial.seed,
@@ -170,7 +173,7 @@ def _failed_rows(study: str, batch: Batch, error: Exception) -> list[dict[str, A
     reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
     return [
         {**dict(t.factors), "identity": t.identity, "study": study, "arm": t.arm, "seed": t.seed,
-         "status": "failed", "reason": reason, **provenance()}
+         "factors_json": t.factors_json, "status": "failed", "reason": reason, **provenance()}
         for t in batch.trials
     ]  # fmt: skip
 
@@ -249,7 +252,9 @@ def run_study(
     return summary
 
 
-def plan(study: Study, preset: str, store: Store, overrides: Mapping[str, Sequence[Any]], seeds: int | None) -> dict[str, Any]:  # noqa: E501
+def plan(
+    study: Study, preset: str, store: Store, overrides: Mapping[str, Sequence[Any]], seeds: int | None
+) -> dict[str, Any]:
     """What `run` would do, without doing it: trials, batches and compiled programs."""
     trials = study.trials(preset, overrides, seeds)
     done = settled(store.read(study.name).table)

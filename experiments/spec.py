@@ -61,9 +61,10 @@ class Trial:
 
     @cached_property
     def data_identity(self) -> str:
-        """The same hash over what sets the images alone: networks of one cell share their data bit for bit."""
+        """The same hash over what sets the images alone: networks of one cell share their data bit for bit, and a
+        relabelling renames the maps of the very same images."""
         values = dict(self.factors)
-        names = {"generator", "inputs", "test_items", *GENERATOR_FACTORS[values["generator"]]}
+        names = {"generator", "inputs", "test_items", *GENERATOR_FACTORS[values["generator"]]} - {"relabelled"}
         data = {name: value for name, value in values.items() if name in names}
         return _digest({"version": ALGORITHM_VERSION, "data": data, "seed": self.seed})
 

@@ -37,13 +37,13 @@ class Task(NamedTuple):
 
 
 def bucket(count: int) -> int:
-    """The smallest power of four that holds `count`: few compiled shapes, at most four times too wide.
+    """The smallest of 16, 64, 256, ... that holds `count`: few compiled shapes, at most four times too wide above 16.
 
     Example:
-        >>> [bucket(n) for n in (1, 4, 5, 100)]
-        [1, 4, 16, 256]
+        >>> [bucket(n) for n in (1, 16, 17, 100)]
+        [16, 16, 64, 256]
     """
-    return 4 ** math.ceil(math.log(count, 4) - 1e-9) if count > 1 else 1
+    return max(16, 4 ** math.ceil(math.log(count, 4) - 1e-9))
 
 
 def most_square(pixels: int) -> tuple[int, int]:
@@ -59,7 +59,9 @@ def most_square(pixels: int) -> tuple[int, int]:
 
 def make_spec(factors: Mapping[str, Any]) -> Any:
     """Build the generator's task description from factors; counts and noise become traced numbers."""
-    number, count = np.float32, np.int32
+    number: Any = np.float32
+    count: Any = np.int32
+    flag: Any = np.bool_
     match factors["generator"]:
         case "codebook":
             return CodebookSpec(
@@ -68,7 +70,7 @@ def make_spec(factors: Mapping[str, Any]) -> Any:
                 outputs=count(factors["outputs"]),
                 signal_power=number(factors["signal_power"]),
                 noise=number(factors["noise"]),
-                balanced=np.bool_(factors["balanced"]),
+                balanced=flag(factors["balanced"]),
             )
         case "blocks":
             return BlocksSpec(
@@ -78,14 +80,14 @@ def make_spec(factors: Mapping[str, Any]) -> Any:
                 similarity=number(factors["similarity"]),
                 signal_power=number(factors["signal_power"]),
                 noise=number(factors["noise"]),
-                relabelled=np.bool_(factors["relabelled"]),
-                balanced=np.bool_(factors["balanced"]),
+                relabelled=flag(factors["relabelled"]),
+                balanced=flag(factors["balanced"]),
             )
         case "fields":
             return FieldsSpec(
                 grid_shape=(factors["rows"], factors["columns"]),
                 field=factors["field"],
-                max_labels=2 if factors["labels"] == 2 else bucket(factors["labels"]),
+                max_labels=2 if factors["labels"] == 2 else max(4, factors["labels"]),
                 labels=count(factors["labels"]),
                 spacing=number(factors["spacing"]),
                 noise=number(factors["noise"]),
@@ -135,7 +137,7 @@ def make_learner(factors: Mapping[str, Any], spec: Any, generator: Generator) ->
     )
 
 
-def key_words(identity: str, role: str) -> np.ndarray:
+def key_words(identity: str, role: str) -> Any:
     """Two 32-bit words of a random key from a hash, one stream a role; the stream depends on the identity alone."""
     digest = hashlib.sha256(f"{identity}/{role}".encode()).digest()
     return np.frombuffer(digest[:8], dtype=np.uint32)

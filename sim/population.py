@@ -11,7 +11,7 @@ Before JAX starts, ask for one host device a core: `jax.config.update("jax_num_c
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -49,7 +49,7 @@ class Settings:
     learner: NetworkSettings | str
     max_inputs: int
     test_items: int = 4000
-    training: TrainSettings = TrainSettings()
+    training: TrainSettings = field(default_factory=TrainSettings)
 
 
 class Member(NamedTuple):
@@ -143,11 +143,12 @@ def make_member(settings: Settings) -> Callable[[Member], Results]:
             targets = _head_targets(settings.learner, train.labels, num_labels)
             jway = settings.learner.head == "jway"
             classes = num_labels ** generator.units(spec) if jway else num_labels
-            training = make_train(network.apply, settings.training)
+            apply: Callable[[Any, Array], Any] = network.apply
+            training = make_train(apply, settings.training)
             parameters, info = training(
                 order_key, member.recipe, parameters, train.images, targets, num_inputs, classes
             )
-            predict = partial(_predict, settings.learner, partial(network.apply, parameters), spec=spec, gen=generator)
+            predict = partial(_predict, settings.learner, partial(apply, parameters), spec=spec, gen=generator)
             prediction = predict(images=test.images, labels=test.labels)
             fitted = predict(images=train.images[:shown], labels=train.labels[:shown])
 

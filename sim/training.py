@@ -82,7 +82,7 @@ class _State(NamedTuple):
     finite: Array
 
 
-def cross_entropy(logits: Array, targets: Array, num_classes: Array) -> Array:
+def cross_entropy(logits: Any, targets: Array, num_classes: Any) -> Array:
     """Mean negative log-likelihood over images and units, in nats: -mean log softmax(logits)[target].
 
     Args:
@@ -102,9 +102,7 @@ def _is_flat(summed: Array, block: Array, min_blocks: int) -> Array:
     return (block >= min_blocks) & ((gain < RELATIVE_GAIN * before) | (gain < ABSOLUTE_GAIN))
 
 
-def make_train(
-    apply: Callable[[Any, Array], Array], settings: TrainSettings
-) -> Callable[..., tuple[Any, TrainInfo]]:
+def make_train(apply: Callable[[Any, Array], Array], settings: TrainSettings) -> Callable[..., tuple[Any, TrainInfo]]:
     """Make the training of one network; the result is a pure function that jit, vmap and lax.map may wrap.
 
     Args:
@@ -141,9 +139,7 @@ def make_train(
                 parameters, images[chosen] + recipe.input_noise * noise, targets[chosen]
             )
             update, optimizer_state = optimizer.update(gradient, optimizer_state)
-            parameters = jax.tree.map(
-                lambda p, u: p - rate * (u + recipe.weight_decay * p), parameters, update
-            )
+            parameters = jax.tree.map(lambda p, u: p - rate * (u + recipe.weight_decay * p), parameters, update)
             return (parameters, optimizer_state, rate), loss
 
         def run_block(state: _State) -> _State:

@@ -35,17 +35,14 @@ def list_(kind: Positional[Kind] = "all", study: Positional[str] = "", *, json: 
 
 
 def _entries(kind: str) -> list[dict[str, str]]:
-    entries = [
-        {"name": name, "summary": str(getattr(entry, "summary", entry))} for name, entry in registry(kind).items()
-    ]
+    summaries = {name: str(getattr(entry, "summary", entry)) for name, entry in registry(kind).items()}
     if kind == "networks":
         from sim.learners import LEARNERS
 
-        entries += [
-            {"name": name, "summary": f"exact learner on {generator}: {learner.summary}"}
-            for (generator, name), learner in LEARNERS.items()
-        ]
-    return entries
+        for (generator, name), learner in LEARNERS.items():  # one learner has a form for each generator
+            before = f"{summaries[name]}; " if name in summaries else "exact learner, "
+            summaries[name] = f"{before}on {generator}: {learner.summary}"
+    return [{"name": name, "summary": summary} for name, summary in summaries.items()]
 
 
 def _list_factors(study: str, json: bool) -> int:

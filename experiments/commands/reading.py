@@ -93,11 +93,18 @@ def verdict(
 
     Example: capsim verdict all
     """
-    names = list(registry("studies")) if study == "all" else [study]
+    from experiments.tables import ALL
+
+    names = [study]
+    if study == "all":
+        studies = registry("studies")
+        names = [name for name in studies if preset in (None, ALL) or preset in studies[name].presets] or list(studies)
     selections = {name: load_rows(name, store, preset) for name in names}
     held = {name: selection for name, selection in selections.items() if selection.table.num_rows}
+    if not held and study != "all":
+        need_rows(selections[study], study)
     if not held:
-        need_rows(selections[names[0]], study)
+        raise UsageError(f"a study must have rows: {selections[names[0]].name} has none; `capsim run STUDY` makes them")
     for name in names:
         if name not in held:
             warn(f"{name} has no rows in {selections[name].name}, no verdict")

@@ -88,7 +88,7 @@ def group_rows(columns: Mapping[str, Any], by: Sequence[str]) -> tuple[IntArray,
 
 
 def cell_summary(columns: Mapping[str, Any], by: Sequence[str], value: str = "test_accuracy") -> CellSummary:
-    """Mean, variance and trials of `value` in each cell of rows that agree in the columns `by`.
+    """Mean, variance and number of trials of `value` in each cell of rows that agree in the columns `by`.
 
     Args:
         columns: the table, column -> array of one length; rows where `value` is missing (NaN, None) are left out.
@@ -135,8 +135,8 @@ def variance_model(cells: CellSummary, *, proportional: bool = True, caution: fl
     """Fit Var = a + b p (1 - p) to the cells' variances by gamma quasi-likelihood, a, b >= 0.
 
     Sample variances scatter in proportion to their mean, so each is weighted by (trials - 1) / Var^2, iterated. The
-    spread left over, E (s^2/Var - 1)^2 = 2/v + tau^2 (1 + 2/v) with v = trials - 1, gives prior_degrees = 4 + 2/tau^2: the
-    inverse chi-square law with that relative variance.
+    spread left over, E (s^2/Var - 1)^2 = 2/v + tau^2 (1 + 2/v) with v = trials - 1, gives prior_degrees =
+    4 + 2/tau^2: the inverse chi-square law with that relative variance.
 
     Args:
         cells: at least one cell must hold two or more trials.
@@ -174,8 +174,8 @@ def variance_model(cells: CellSummary, *, proportional: bool = True, caution: fl
 def moderated_variance(cells: CellSummary, model: VarianceModel) -> tuple[FloatArray, FloatArray]:
     """Variance between the seeds of each cell and its degrees of freedom, the cell's own moderated by the model.
 
-    V = (d0 s0^2 + v s^2) / (d0 + v) with s0^2 = (a + b p (1 - p)) (d0 - 2)/d0, v = trials - 1 and d0 = prior_degrees; at
-    most the pooled fit's degrees of freedom are claimed.
+    V = (d0 s0^2 + v s^2) / (d0 + v) with s0^2 = (a + b p (1 - p)) (d0 - 2)/d0, v = trials - 1 and d0 = prior_degrees;
+    at most the pooled fit's degrees of freedom are claimed.
 
     Source: Smyth, Statistical Applications in Genetics and Molecular Biology 3 (2004), with d0 from moments.
     """

@@ -16,7 +16,7 @@ SURFACE_ERROR = (
 )
 
 
-def _far(points: FloatArray) -> list[int]:
+def far_draws(points: FloatArray) -> list[int]:
     """The draws at the 50th, 90th and 97.5th percentile of distance: where a surface is put to the test."""
     spread = points.std(axis=0)
     distance = np.sum(((points - points.mean(axis=0)) / np.where(spread > 0, spread, 1.0)) ** 2, axis=1)
@@ -49,7 +49,7 @@ def resampled_estimates(
     surface = build_surface(predict, optimum.coordinates, directions * shrink, scale.low, scale.high)
     refits = refit_on_surface(surface, targets, 1 / error**2, scale.low, scale.high)
     places = (refits - surface.centre) @ surface.inverse.T
-    for index in _far(refits):
+    for index in far_draws(refits):
         miss = surface_values(surface, places[index : index + 1])[0][0] - predict(refits[index])
         if np.max(np.abs(miss) / error) > SURFACE_ERROR:
             break
@@ -80,6 +80,6 @@ def resampled_predictions(
         surface = build_surface(predict, centre, directions, scale.low, scale.high)
         values = surface_values(surface, (cloud - centre) @ surface.inverse.T)[0]
         tolerance = SURFACE_ERROR * values.std(axis=0) + 1e-4
-        if all(np.all(np.abs(values[index] - predict(cloud[index])) <= tolerance) for index in _far(cloud)):
+        if all(np.all(np.abs(values[index] - predict(cloud[index])) <= tolerance) for index in far_draws(cloud)):
             return accuracy, values
     return accuracy, np.array([predict(u) for u in cloud])

@@ -89,9 +89,8 @@ def pool_seeds(cells: CellSummary, model: VarianceModel | None = None) -> SeedPo
     repeated = cells.trials[cells.cell] > 1 if len(cells.cell) else np.zeros(0, dtype=bool)
     which = cells.cell[repeated]
     trials = cells.trials[which]
-    pooled = (
-        (cells.values[repeated] - cells.mean[which]) / deviation[which] * np.sqrt(trials / np.maximum(trials - 1, 1))
-    )
+    inflation = np.sqrt(trials / np.maximum(trials - 1, 1))
+    pooled = (cells.values[repeated] - cells.mean[which]) / deviation[which] * inflation
     pooled = pooled - pooled.mean() if len(pooled) else pooled
     spread = float(np.sqrt(np.mean(pooled**2))) if len(pooled) else 0.0
     pooled = pooled / spread if spread > 0 else np.empty(0)

@@ -52,7 +52,7 @@ def build_surface(
     low: FloatArray,
     high: FloatArray,
 ) -> Surface:
-    """Evaluate `law` (u -> accuracy of each cell) on a star of points around `centre` and fit the surface.
+    """Evaluate `law` (u -> accuracy of each cell; rank >= 1) on a star of points around `centre` and fit the surface.
 
     Points outside the box [low, high] are moved onto it.
     """
@@ -68,7 +68,7 @@ def build_surface(
     place = (points - centre) @ inverse.T
     products = [(i, i) for i in range(rank)] + pairs
     terms = [place[:, i] * place[:, j] * (0.5 if i == j else 1.0) for i, j in products]
-    solution = np.linalg.lstsq(np.column_stack([place, *terms]), values, rcond=1e-9)[0] if rank else values
+    solution = np.asarray(np.linalg.lstsq(np.column_stack([place, *terms]), values, rcond=1e-9)[0], dtype=np.float64)
     curvature = np.zeros((rank, rank, len(offset)))
     for row, (i, j) in enumerate(products):
         curvature[i, j] = curvature[j, i] = solution[rank + row]

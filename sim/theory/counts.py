@@ -94,8 +94,10 @@ def independent_labels_accuracy(
         stop = np.maximum(stop, unseen_at)
     num_panels = min(int(np.ceil(np.max(stop - start) / step)), 400)
     edges = [start + (stop - start) * np.linspace(0, 1, num_panels + 1), np.clip(unseen_at, start, stop)]
-    if dimension <= 4:  # densities jump, or are singular, where a count's own distance is zero
-        grades = [0.0] if dimension > 1 else [0.0, *(4.0 ** -np.arange(1, 9))]
+    if dimension <= 8:
+        # where a count's own distance is zero densities are singular (D = 1), and in few dimensions the nearest of
+        # J rivals lies at a distance of order J^(-1/D), of which the coordinate may be the square
+        grades = [0.0, *(4.0 ** -np.arange(1, 3 + np.ceil(2 * np.log(num_classes) / np.log(4) / dimension)))]
         zeros = np.array([np.sqrt(top - count.offset) + step * grade for count in seen for grade in grades])
         edges.append(np.clip(zeros, start, stop))
     nodes, widths = panel_nodes(np.sort(np.concatenate(edges, axis=1), axis=1))

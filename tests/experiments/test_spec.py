@@ -74,6 +74,8 @@ def test_networks_of_a_cell_share_their_data_and_cells_do_not():
     arms = trials_of(network=["mlp", "linear", "bayes"], recipe=["plain", "regularised"], width=[64, 128], outputs=16)
     assert len({trial.data_identity for trial in arms}) == 1
     assert len({trial.identity for trial in arms}) == len(arms) == 4 + 2 + 1
+    renamed = trials_of(generator="blocks", network="bayes", relabelled=[False, True])
+    assert len({trial.data_identity for trial in renamed}) == 1, "a relabelling renames the maps of the same images"
     cells = trials_of(network="bayes", seeds=2, outputs=[4, 16], inputs=[64, 256], noise=[1, 2], test_items=[100, 200])
     assert len({trial.data_identity for trial in cells}) == len(cells) == 32
 

@@ -1,0 +1,47 @@
+# Everything runs in .venv, which is made from the lock file. A machine needs python3 (with venv) and make, no more.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := demo
+
+.PHONY: setup demo lint test bench figures report reproduce lock clean
+
+setup: .venv/installed
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: setup
+	$(BIN)/capsim run codebook --preset smoke --store $(DEMO)/store
+	$(BIN)/capsim run heads --preset smoke --store $(DEMO)/store
+	$(BIN)/capsim run grid --preset smoke --store $(DEMO)/store
+	$(BIN)/capsim report --preset smoke --store $(DEMO)/store --out $(DEMO)/report
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: setup
+	$(BIN)/python -m pytest -n 2
+
+bench: setup
+	$(BIN)/capsim bench
+
+figures: setup
+	$(BIN)/capsim figures all --out figures
+
+report: setup
+	$(BIN)/capsim report --out report
+
+reproduce: setup
+	for study in codebook heads grid digits; do $(BIN)/capsim run $$study --preset laptop --store results || exit 1; done
+
+lock: setup
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+		--extra dev --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf .venv $(DEMO) figures report

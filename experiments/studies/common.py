@@ -1,0 +1,111 @@
+"""What the studies' judges share: rows of an arm, pairs within a cell, one form of verdict, and the two safety checks.
+
+A judge sees the table as a mapping from column to NumPy array and returns verdict rows; it never reads files.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.analysis.checks import IntegralCheck, LeakTest, integral_check, leak_test
+from sim.analysis.compare import Estimate, Pairs, detectable_effect, pair_rows, seeds_to_decide
+from sim.analysis.curves import group_rows
+from sim.types import FloatArray
+
+Columns = Mapping[str, NDArray[Any]]
+Mask = NDArray[np.bool_]
+PRIMARY_LEVEL = 0.99  # five primary studies at .05 in all
+EXPLORATORY_LEVEL = 0.95
+CELL = (
+    "inputs", "outputs", "balanced", "signal_power", "noise", "dimension", "tiles", "labels", "tile_dimension",
+    "similarity", "field", "rows", "columns", "spacing", "stay", "coupling",
+)  # fmt: skip
+
+
+def chosen(columns: Columns, **wanted: Any) -> Mask:
+    """Mask of the finished rows whose columns equal the wanted values (a list of values means any of them)."""
+    mask: Mask = columns["status"] == "ok"
+    for name, value in wanted.items():
+        options = value if isinstance(value, (list, tuple, set)) else [value]
+        mask = mask & np.isin(columns[name], list(options))
+    return mask
+
+
+def take(columns: Columns, mask: Mask) -> dict[str, NDArray[Any]]:
+    """The rows under a mask."""
+    return {name: column[mask] for name, column in columns.items()}
+
+
+def filled(columns: Columns) -> dict[str, NDArray[Any]]:
+    """Cell columns with one value for "does not apply", so that rows can be compared and grouped."""
+    out = dict(columns)
+    for name in CELL:
+        column = columns[name]
+        if column.dtype == object:
+            out[name] = np.array(["" if value is None else str(value) for value in column])
+        else:
+            out[name] = np.nan_to_num(column.astype(np.float64), nan=-1.0)
+    return out
+
+
+def paired(
+    columns: Columns, first: NDArray[np.bool_], second: NDArray[np.bool_], value: str = "test_accuracy"
+) -> Pairs:
+    """Pairs of two arms on the same task, training images and test items."""
+    return pair_rows(filled(columns), first, second, [*CELL, "seed"], value)
+
+
+def verdict(
+    claim: str, decision: str, estimand: str, estimate: Estimate, sentence: str, *, threshold: float = 0.0
+) -> dict[str, Any]:
+    """One verdict row; undecided rows also say how many seeds would decide."""
+    power = f"80% power for an effect of {detectable_effect(estimate):.3g}"
+    if decision == "undecided":
+        needed = seeds_to_decide(estimate, threshold)
+        power += f"; about {needed} units would decide" if needed else "; more seeds would not decide"
+    return {
+        "claim": claim,
+        "verdict": decision,
+        "estimand": estimand,
+        "effect": estimate.effect,
+        "interval": [estimate.low, estimate.high],
+        "trials": estimate.trials,
+        "sentence": sentence,
+        "power": power,
+    }
+
+
+def cell_groups(columns: Columns, mask: Mask, by: Sequence[str] = CELL) -> list[NDArray[np.int64]]:
+    """Row numbers of each cell under a mask."""
+    rows = np.flatnonzero(mask)
+    table = take(filled(columns), mask)
+    key, _ = group_rows(table, list(by))
+    return [rows[key == cell] for cell in np.unique(key)]
+
+
+def check_leaks(
+    columns: Columns, arms: Sequence[str], learner: str = "bayes", value: str = "test_accuracy"
+) -> LeakTest:
+    """No arm may beat the exact learner on the same images: one-sided paired t, pooled variance, Holm at .001."""
+    differences: list[FloatArray] = []
+    for arm in arms:
+        first, second = chosen(columns, arm=arm), chosen(columns, arm=learner)
+        if not first.any() or not second.any():
+            continue
+        pairs = paired(columns, first, second, value)
+        key, _ = group_rows(take(filled(columns), chosen(columns)), list(CELL))
+        number = np.full(len(columns["arm"]), -1)
+        number[chosen(columns)] = key
+        cells = number[pairs.first_rows]
+        differences += [pairs.difference[cells == cell] for cell in np.unique(cells)]
+    return leak_test(differences)
+
+
+def check_integral(columns: Columns, learner: str = "bayes", ceiling: str = "bayes_learned") -> IntegralCheck:
+    """The exact learner against its closed form: share of cells outside their 99% t interval."""
+    mask = chosen(columns, arm=learner) & np.isfinite(columns[ceiling].astype(np.float64))
+    groups = [rows for rows in cell_groups(columns, mask) if len(rows) >= 20]
+    accuracies = [columns["test_accuracy"][rows] for rows in groups]
+    return integral_check(accuracies, [float(columns[ceiling][rows[0]]) for rows in groups])

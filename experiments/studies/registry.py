@@ -1,0 +1,6 @@
+"""Studies by name. To add one, write a file beside this one and a line here."""
+
+from experiments.spec import Study
+from experiments.studies import codebook, digits, grid, heads
+
+STUDIES: dict[str, Study] = {study.name: study for study in (codebook.STUDY, heads.STUDY, grid.STUDY, digits.STUDY)}

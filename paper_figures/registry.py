@@ -1,0 +1,89 @@
+"""Figures by name. To add one, write a file beside this one and a line here."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from experiments.console import warn
+from experiments.factors import UsageError
+from experiments.store import Store
+from paper_figures import accuracy_outputs, collapse, digits, examples, heads, phase_map, survey_curve
+from paper_figures.source import MissingRows, Source
+from paper_figures.style import Drawing
+
+
+class Figure(NamedTuple):
+    """A figure that can be drawn.
+
+    Attributes:
+        name: the key of `FIGURES` and the stem of its files.
+        summary: one line for `capsim list figures`.
+        studies: whose rows it reads.
+        draw: (rows, folder) -> what was written.
+    """
+
+    name: str
+    summary: str
+    studies: tuple[str, ...]
+    draw: Callable[[Source, Path], Drawing]
+
+
+FIGURES: dict[str, Figure] = {
+    figure.name: figure
+    for figure in (
+        Figure(examples.NAME, examples.SUMMARY, (), examples.draw),
+        Figure(accuracy_outputs.NAME, accuracy_outputs.SUMMARY, ("codebook",), accuracy_outputs.draw),
+        Figure(phase_map.NAME, phase_map.SUMMARY, ("codebook",), phase_map.draw),
+        Figure(heads.NAME, heads.SUMMARY, ("heads",), heads.draw),
+        Figure(survey_curve.NAME, survey_curve.SUMMARY, ("grid",), survey_curve.draw),
+        Figure(collapse.NAME, collapse.SUMMARY, ("codebook",), collapse.draw),
+        Figure(digits.NAME, digits.SUMMARY, ("digits",), digits.draw),
+    )
+}
+
+
+def draw_figures(names: Sequence[str], source: Source, out: Path) -> tuple[list[Drawing], dict[str, str]]:
+    """Draw figures into the folder `out`.
+
+    Returns:
+        what was written, and for each figure whose rows are missing, the reason.
+
+    Raises:
+        UsageError: no such figure or preset.
+    """
+    unknown = [name for name in names if name not in FIGURES]
+    if unknown:
+        raise UsageError(f"figure must be one of {', '.join(FIGURES)}, got {unknown[0]!r}")
+    out.mkdir(parents=True, exist_ok=True)
+    drawn, missing = [], {}
+    for name in names:
+        try:
+            drawn.append(FIGURES[name].draw(source, out))
+        except MissingRows as reason:
+            missing[name] = str(reason)
+        except UsageError:
+            raise
+        except ValueError as reason:  # a fit or an interval that these rows are too few for
+            missing[name] = f"figure {name} cannot be drawn from these rows: {reason}"
+    return drawn, missing
+
+
+def write_figures(names: Sequence[str], store: Store | None, out: Path, *, preset: str | None = None) -> list[Path]:
+    """Write figures as PDF, SVG, PNG and CSV.
+
+    Args:
+        names: keys of `FIGURES`. Where several are asked for, one without rows is left out with a line on standard
+            error.
+        store: where the rows are; by default `$CAPSIM_STORE` if it holds the study, else the committed results.
+        out: the folder.
+        preset: as for `experiments.tables.load`.
+
+    Raises:
+        UsageError: no such figure or preset; or a single figure whose rows are missing, which it names.
+    """
+    drawn, missing = draw_figures(names, Source(store, preset), out)
+    if missing and len(names) == 1:
+        raise MissingRows(missing[names[0]])
+    for name, reason in missing.items():
+        warn(f"figure {name} is left out: {reason}")
+    return [path for drawing in drawn for path in drawing.paths]

@@ -1,0 +1,325 @@
+"""Data collapse: find the scaling that lays the curves of all outputs on one master curve.
+
+The parameters minimise the residuals of one smooth spline through all scaled points (`master_curve`); the qualities
+of physics, which jump where curves change order, are computed at the end and calibrated, never descended.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import optimize
+
+from sim.analysis.collapse_quality import bhattacharjee_seno, houdayer_hartmann
+from sim.analysis.curves import rescale
+from sim.analysis.law_bootstrap import far_draws
+from sim.analysis.master_curve import MasterCurve, fit_curves, fit_master_curve
+from sim.analysis.resampling import make_cells, percentile_interval, pool_seeds, resample_means
+from sim.analysis.surface import LIMIT
+from sim.types import FloatArray
+
+Scaling: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, float]], tuple[FloatArray, FloatArray]]
+
+GRID = {1: 25, 2: 9}  # start values a parameter; 5 from three parameters on
+POLISHED = 4
+AGREE = 1e-3
+STEP = 1e-4  # finite difference, as a share of the bounds: spans the kinks where points change order
+STAR_ERROR = 0.5  # largest error of a quadratic minimum, in standard deviations of the estimate
+
+
+class Collapse(NamedTuple):
+    """A collapse.
+
+    Attributes:
+        parameters: name -> estimate.
+        intervals: name -> (low, high), pooled seed bootstrap.
+        covariance: of the bootstrap estimates, shape (parameters, parameters): the joint region (`in_joint_region`).
+        resampled: bootstrap estimates, shape (resamples, parameters).
+        level: nominal coverage of intervals and joint region.
+        objective: mean squared residual of the master curve, each in units of the cell's and the median error.
+        quality: Houdayer-Hartmann S.
+        quality_expected: median and upper `level` quantile of S if the master curve were the truth.
+        quality_bs: Bhattacharjee-Seno residual, in scaled y.
+        overlap: share of the points that another curve brackets; S says nothing about the others.
+        rms: root mean square residual of the master curve, in scaled y.
+        largest: largest absolute residual.
+        starts_agreeing: polished starts that reached the best optimum, out of `starts_tried`.
+        starts_tried: starts that were polished.
+        at_bound: parameters that ended on a bound.
+        x, y, error: scaled points at the estimate, shape (cells,).
+        curve: the curve of each point, shape (cells,).
+        master: the master curve.
+    """
+
+    parameters: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    covariance: FloatArray
+    resampled: FloatArray
+    level: float
+    objective: float
+    quality: float
+    quality_expected: tuple[float, float]
+    quality_bs: float
+    overlap: float
+    rms: float
+    largest: float
+    starts_agreeing: int
+    starts_tried: int
+    at_bound: tuple[str, ...]
+    x: FloatArray
+    y: FloatArray
+    error: FloatArray
+    curve: FloatArray
+    master: MasterCurve
+
+
+def output_scaling(columns: Mapping[str, Any], parameters: Mapping[str, float]) -> tuple[FloatArray, FloatArray]:
+    """x = ln I - gamma ln J - eta ln log2 J, y = (A - chance)/(1 - chance); a parameter not given is 0.
+
+    Reads `inputs`, `y`, `outputs` or `log2_outputs` (J = L^n overflows), and `chance` (1/J if absent). gamma = 1 is
+    I/J, eta = 1 is I/log2 J.
+    """
+    if "log2_outputs" in columns:
+        bits = np.asarray(columns["log2_outputs"], dtype=np.float64)
+    else:
+        bits = np.log2(np.asarray(columns["outputs"], dtype=np.float64))
+    if not np.all(bits > 0):
+        raise ValueError(f"outputs must be > 1, got log2_outputs = {bits.min()}")
+    log_outputs = bits * np.log(2.0)
+    x = np.log(np.asarray(columns["inputs"], dtype=np.float64))
+    x = x - parameters.get("gamma", 0.0) * log_outputs - parameters.get("eta", 0.0) * np.log(bits)
+    return x, rescale(columns["y"], columns.get("chance", np.exp(-log_outputs)))
+
+
+def column_scaling(name: str, *, chance_corrected: bool = True) -> Scaling:
+    """A scaling without parameters: x is the column `name` (such as the theorem's z)."""
+
+    def scaling(columns: Mapping[str, Any], parameters: Mapping[str, float]) -> tuple[FloatArray, FloatArray]:
+        y = np.asarray(columns["y"], dtype=np.float64)
+        return np.asarray(columns[name], dtype=np.float64), rescale(y, columns["chance"]) if chance_corrected else y
+
+    return scaling
+
+
+class _Problem(NamedTuple):
+    """What the objective needs: the scaling, its parameter names, the cells and their standard errors."""
+
+    scaling: Scaling
+    names: tuple[str, ...]
+    columns: Mapping[str, Any]
+    error: FloatArray
+    bounded: bool
+    low: FloatArray
+    high: FloatArray
+
+    def scaled(self, values: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Scaled x and y."""
+        parameters = dict(zip(self.names, (float(value) for value in values), strict=True))
+        return self.scaling({**self.columns, "y": y}, parameters)
+
+    def scaled_error(self, values: FloatArray, y: FloatArray) -> FloatArray:
+        """Scaled standard error: it goes through the scaling as a difference of two y."""
+        gap = self.scaled(values, y + self.error)[1] - self.scaled(values, y)[1]
+        return np.maximum(np.abs(gap), 1e-12)
+
+    def residuals(self, values: FloatArray, y: FloatArray) -> FloatArray:
+        """Standardised residuals of the master curve."""
+        x, scaled = self.scaled(values, y)
+        return fit_curves(x, scaled[None, :], self.scaled_error(values, y), self.bounded)[1][0]
+
+    def losses(self, values: FloatArray, y: FloatArray, draws: FloatArray) -> FloatArray:
+        """Sum of squared residuals of each row of `draws`, with the x and the errors of `y`."""
+        x, _ = self.scaled(values, y)
+        rows = np.array([self.scaled(values, row)[1] for row in draws])
+        return np.asarray(np.sum(fit_curves(x, rows, self.scaled_error(values, y), self.bounded)[1] ** 2, axis=1))
+
+    def solve(self, start: FloatArray, y: FloatArray, tolerance: float = 1e-8) -> tuple[FloatArray, float, FloatArray]:
+        """Least squares from one start: parameters, half the sum of squares, Jacobian."""
+        span = self.high - self.low
+        # From 1 to 2 over the bounds, so that the relative step is a share of the bounds even where a parameter is 0.
+        solution = optimize.least_squares(
+            lambda u: self.residuals(self.low + (u - 1) * span, y),
+            np.clip(1 + (start - self.low) / span, 1 + 1e-9, 2 - 1e-9),
+            bounds=(1.0, 2.0),
+            diff_step=STEP,
+            max_nfev=30,
+            ftol=tolerance,
+            xtol=tolerance,
+        )
+        return self.low + (solution.x - 1) * span, float(solution.cost), solution.jac / span
+
+
+def _search(problem: _Problem, y: FloatArray, starts: ArrayLike | None) -> tuple[FloatArray, FloatArray, int, int]:
+    """Best parameters, the Jacobian there, starts that agree and starts that were polished."""
+    size = len(problem.low)
+    if size == 0:
+        return np.empty(0), np.empty((0, 0)), 1, 1
+    if starts is None:
+        shares = (np.arange(GRID.get(size, 5)) + 0.5) / GRID.get(size, 5)
+        grid = np.stack(np.meshgrid(*[shares] * size, indexing="ij"), axis=-1).reshape(-1, size)
+        points = problem.low + grid * (problem.high - problem.low)
+    else:
+        points = np.asarray(starts, dtype=np.float64).reshape(-1, size)
+    losses = [float(np.sum(problem.residuals(point, y) ** 2)) for point in points]
+    polished = [problem.solve(points[i], y) for i in np.argsort(losses, kind="stable")[:POLISHED]]
+    costs = np.array([cost for _, cost, _ in polished])
+    estimate, _, jacobian = polished[int(np.argmin(costs))]
+    return estimate, jacobian, int(np.sum(costs <= costs.min() * (1 + AGREE) + 1e-9)), len(polished)
+
+
+def _star_minima(
+    problem: _Problem, centre: FloatArray, covariance: FloatArray, y: FloatArray, draws: FloatArray
+) -> FloatArray:
+    """For each row of `draws` the minimum of the quadratic through its losses on a star about `centre`."""
+    size = len(centre)
+    values, vectors = np.linalg.eigh(covariance)
+    directions = vectors * np.sqrt(np.maximum(values, 1e-14))
+    pairs = [(i, j) for i in range(size) for j in range(i + 1, size)]
+    axes = np.eye(size)
+    star = np.array([*axes, *-axes, *[sign * (axes[i] + axes[j]) for i, j in pairs for sign in (1, -1)]])
+    here = problem.losses(centre, y, draws)
+    rise = np.array([problem.losses(centre + directions @ z, y, draws) for z in star]) - here
+    slope = (rise[:size] - rise[size : 2 * size]).T / 2
+    curvature = np.zeros((len(draws), size, size))
+    for i in range(size):
+        curvature[:, i, i] = rise[i] + rise[size + i]
+    for index, (i, j) in enumerate(pairs):
+        both = rise[2 * size + 2 * index] + rise[2 * size + 2 * index + 1]
+        curvature[:, i, j] = curvature[:, j, i] = (both - curvature[:, i, i] - curvature[:, j, j]) / 2
+    values, vectors = np.linalg.eigh(curvature)
+    # Over one standard error the curvature is about 2; a draw that hardly curves is not followed further than this.
+    inverse = np.einsum("bij,bj,bkj->bik", vectors, 1 / np.maximum(values, 0.2), vectors)
+    z = np.clip(-np.einsum("bij,bj->bi", inverse, slope), -LIMIT, LIMIT)
+    return np.asarray(np.clip(centre + z @ directions.T, problem.low, problem.high))
+
+
+def _resampled(
+    problem: _Problem, estimate: FloatArray, jacobian: FloatArray, y: FloatArray, draws: FloatArray
+) -> FloatArray:
+    """Estimates for each row of `draws`, by quadratics at the scale of their own spread.
+
+    Three rows are also solved in full; if one of them lies off by over half the spread, all are.
+    """
+    if len(estimate) == 0:
+        return np.empty((len(draws), 0))
+    reach = (problem.high - problem.low) / 8
+    normal = jacobian.T @ jacobian + np.diag(1 / reach**2)
+    cloud = _star_minima(problem, estimate, np.asarray(np.linalg.inv(normal)), y, draws)
+    spread = np.atleast_2d(np.cov(cloud, rowvar=False)) + np.diag(1e-12 * reach**2)
+    cloud = _star_minima(problem, cloud.mean(axis=0), spread, y, draws)
+    for index in far_draws(cloud):
+        exact = problem.solve(cloud[index], draws[index], 1e-5)[0]
+        if np.any(np.abs(exact - cloud[index]) > STAR_ERROR * (cloud.std(axis=0) + 1e-12)):
+            return np.array([problem.solve(start, row, 1e-5)[0] for start, row in zip(cloud, draws, strict=True)])
+    return np.asarray(cloud)
+
+
+def _expected_quality(
+    master: MasterCurve, x: FloatArray, error: FloatArray, curve: ArrayLike, level: float, seed: int
+) -> tuple[float, float]:
+    """Median and upper quantile of S over 99 parametric draws from the master curve."""
+    generator = np.random.default_rng(seed)
+    truth = master(x)
+    draws = [
+        houdayer_hartmann(x, truth + error * generator.standard_normal(len(x)), error, curve)[0] for _ in range(99)
+    ]
+    return float(np.median(draws)), float(np.quantile(draws, level))
+
+
+def collapse(
+    columns: Mapping[str, ArrayLike],
+    y: ArrayLike,
+    scaling: Scaling = output_scaling,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    *,
+    curve: str = "outputs",
+    bounded: bool = True,
+    variance: ArrayLike | None = None,
+    trials: ArrayLike | None = None,
+    starts: ArrayLike | None = None,
+    resamples: int = 199,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Collapse:
+    """Fit a scaling's parameters so that all curves fall on one, with pooled seed-bootstrap intervals.
+
+    Args:
+        columns: what the scaling reads and what tells cells apart, one value a row (as in `fits.fit_law`).
+        y: the measured value of each row; the scaling finds its cell mean as `columns["y"]`.
+        scaling: (columns, parameters by name) -> (scaled x, scaled y), each of shape (cells,); x must not depend on y.
+        bounds: the free parameters, name -> (low, high); none for a scaling without parameters. Which family is fitted
+            follows from what is free: {"gamma": (-1, 4)}, {"eta": (-1, 4)}, or both.
+        curve: the column that tells the curves apart.
+        bounded: whether scaled y lies between 0 and 1, noise aside; False for a scaling such as y L^b.
+        variance, trials: as in `fits.fit_law`, for summarised rows.
+        starts: start values, shape (starts, parameters); an even grid over the bounds if None.
+        resamples: bootstrap samples; at least 2 / (1 - level) - 1.
+        level: nominal coverage.
+        seed: of the random stream.
+
+    Raises:
+        ValueError: if there is only one curve or there are too few cells.
+    """
+    cells = make_cells(columns, y, variance, trials)
+    if curve not in cells.columns:
+        raise ValueError(f"curve must name a column, got {curve!r}; the columns are {sorted(cells.columns)}")
+    label = cells.columns[curve]
+    if len(np.unique(label)) < 2:
+        raise ValueError(f"a collapse needs two curves or more, got {len(np.unique(label))} value of {curve!r}")
+    names: tuple[str, ...] = tuple(bounds or {})
+    if len(cells.mean) < 5 + len(names):
+        raise ValueError(f"a collapse of {len(names)} parameters needs {5 + len(names)} cells, got {len(cells.mean)}")
+    box = np.array(list((bounds or {}).values()), dtype=np.float64).reshape(-1, 2)
+    low, high = box[:, 0], box[:, 1]
+    if not np.all((low < high) & np.isfinite(high - low)):
+        raise ValueError(f"bounds must be finite with low < high, got {dict(bounds or {})}")
+    pool = pool_seeds(cells)
+    problem = _Problem(scaling, names, cells.columns, pool.standard_error, bounded, low, high)
+    estimate, jacobian, agreeing, tried = _search(problem, cells.mean, starts)
+    draws = cells.mean + resample_means(pool, resamples, level, np.random.default_rng(seed))
+    cloud = _resampled(problem, estimate, jacobian, cells.mean, draws)
+    limits = percentile_interval(cloud, level)
+    x, scaled = problem.scaled(estimate, cells.mean)
+    error = problem.scaled_error(estimate, cells.mean)
+    master = fit_master_curve(x, scaled, error, bounded)
+    residuals = scaled - master(x)
+    quality, overlap = houdayer_hartmann(x, scaled, error, label)
+    near = 1e-6 * (high - low)
+    bound = (estimate <= low + near) | (estimate >= high - near)
+    return Collapse(
+        parameters=dict(zip(names, estimate.tolist(), strict=True)),
+        intervals={name: (float(limits[0, i]), float(limits[1, i])) for i, name in enumerate(names)},
+        covariance=np.atleast_2d(np.cov(cloud, rowvar=False)) if names else np.empty((0, 0)),
+        resampled=cloud,
+        level=level,
+        objective=float(np.mean(residuals**2 / (error**2 + np.median(error**2)))),
+        quality=quality,
+        quality_expected=_expected_quality(master, x, error, label, level, seed),
+        quality_bs=bhattacharjee_seno(x, scaled, label),
+        overlap=overlap,
+        rms=float(np.sqrt(np.mean(residuals**2))),
+        largest=float(np.abs(residuals).max()),
+        starts_agreeing=agreeing,
+        starts_tried=tried,
+        at_bound=tuple(name for name, hit in zip(names, bound, strict=True) if hit),
+        x=x,
+        y=scaled,
+        error=error,
+        curve=np.asarray(label),
+        master=master,
+    )
+
+
+def in_joint_region(result: Collapse, parameters: Mapping[str, float]) -> bool:
+    """Whether a point lies in the joint region at the collapse's level.
+
+    The region is the ellipse of the bootstrap covariance that holds that share of the bootstrap estimates: gamma and
+    eta are ill-determined together, so their separate intervals say less than this.
+    """
+    centre = np.array(list(result.parameters.values()))
+    inverse = np.linalg.pinv(result.covariance, hermitian=True)
+    away = result.resampled - centre
+    radius = np.quantile(np.einsum("bi,ij,bj->b", away, inverse, away), result.level, method="weibull")
+    point = np.array([parameters[name] for name in result.parameters]) - centre
+    return bool(point @ inverse @ point <= radius)
