@@ -63,7 +63,7 @@ def _draw_panel(axes: Axes, ratio: float, points: dict[str, Any], task: tuple[in
         draw_points(axes, cells.columns["outputs"], cells.mean, cells.interval, ARMS[arm])
         numbers += cells.rows(["outputs"], inputs_per_output=ratio, series=arm)
     axes.set_title(f"I/J = {ratio:g}")
-    count_axis(axes, measured, "outputs J")
+    count_axis(axes.xaxis, measured, "outputs J")
     score_axis(axes)
     return numbers
 
@@ -87,15 +87,15 @@ def draw(source: Source, out: Path) -> Drawing:
         add_legend(canvas, [LIMITS[k] for k in ("learned", "known", "fano", "chance")] + [ARMS[a] for a in points], 4)
         caption = (
             "Accuracy against the number of outputs J on random codewords "
-            f"(D = {task[0]}, gD = {task[1] * task[0]:g}), equal counts, one "
-            "panel for each number of images a class. Lines: the exact accuracy of the best learner, the same with codewords known, Fano's bound with the information that n images a class leave, and chance. "
-            "Diamonds: the best learner run on the networks' own images. Bars: 95% intervals over seeds, where they "
-            "are wider than the marker."
+            f"(D = {task[0]}, gD = {task[1] * task[0]:g}), equal counts, one panel for each number of images a class. "
+            "Lines: the exact accuracy of the best learner, the same with codewords known, Fano's bound with the "
+            "information that n images a class leave, and chance. Diamonds: the best learner run on the networks' own "
+            "images. Bars: 95% intervals over seeds, where they are wider than the marker."
         )
         alternative = (
-            f"{len(ratios)} panels for I/J = {', '.join(f'{n:g}' for n in ratios)}. In each, accuracy falls as the "
-            "number of outputs grows on a logarithmic axis: the Fano bound is highest, then the known-codeword "
-            "ceiling, then the exact learned ceiling with the Bayes learner's points on it; the networks' points "
-            "are drawn beside it, and chance lies at the bottom. The numbers are in the CSV file."
+            f"{len(ratios)} panels for I/J = {', '.join(f'{n:g}' for n in ratios)}. In each, accuracy against the number "
+            "of outputs on a logarithmic axis: lines for the Fano bound, the known-codeword ceiling, the exact learned "
+            "ceiling and chance, all falling with J; points for the Bayes learner, which lie on its ceiling, and for "
+            "the networks. The numbers are in the CSV file."
         )
         return save(canvas, numbers, out, NAME, caption, alternative)

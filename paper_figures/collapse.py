@@ -20,6 +20,7 @@ from paper_figures.style import (
     ladder,
     make_canvas,
     paper_style,
+    ratio_axis,
     save,
     score_axis,
 )
@@ -79,8 +80,9 @@ def _draw_panel(axes: Axes, panel: _Panel, arm: _Arm, looks: dict[float, Look]) 
         mask = arm.points.columns["outputs"] == outputs
         draw_points(axes, shown(panel.x)[mask], arm.response[mask], arm.interval[mask], look)
     if panel.logarithmic:
-        axes.set_xscale("log")
-    axes.set_xlabel(panel.title)
+        ratio_axis(axes.xaxis, np.exp(panel.x), panel.title)
+    else:
+        axes.set_xlabel(panel.title)
     score_axis(axes)
     text = f"residual: rms {fit.rms:.3f}\nlargest {fit.largest:.3f}"
     axes.text(0.03, 0.98, text, transform=axes.transAxes, ha="left", va="top", fontsize=6.5)

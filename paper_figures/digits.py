@@ -50,7 +50,7 @@ def draw(source: Source, out: Path) -> Drawing:
                 draw_points(axes, cells.columns["outputs"], cells.mean, cells.interval, look)
             numbers += part.rows(["inputs", "outputs"], arm=arm)
             axes.set_title(ARMS[arm].label)
-            count_axis(axes, outputs, "classes J", margin=1.2)
+            count_axis(axes.xaxis, outputs, "classes J")
             score_axis(axes)
         panels[0].set_ylabel("accuracy")
         add_legend(canvas, [*looks.values(), LIMITS["chance"]], min(len(looks) + 1, 4))

@@ -62,6 +62,7 @@ def _draw_panel(panel: SubFigure, example: _Example, images: Any, labels: Any) -
     for axes in grid.flat:
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(True)
+        axes.set_anchor("N")  # under the title
     if example.map_shape is None:
         pairs = [(axes, None) for axes in grid[0]]
     else:
@@ -91,7 +92,7 @@ def draw(source: Source, out: Path) -> Drawing:
     examples = _examples()
     numbers = []
     with paper_style():
-        canvas = make_canvas(DOUBLE, 3.1)
+        canvas = make_canvas(DOUBLE, 2.6)
         panels: Any = canvas.subfigures(3, 2, wspace=0.03, hspace=0.02)
         for index, (example, panel) in enumerate(zip(examples, panels.flat, strict=True)):
             key = jax.random.fold_in(jax.random.key(KEY), index)

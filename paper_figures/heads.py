@@ -58,7 +58,7 @@ def _draw_panel(axes: Axes, rows: Columns, ratio: float, metric: str) -> list[di
             points: Points = summarise(part, CELL, metric)
             draw_points(axes, points.columns["outputs"], points.mean, points.interval, ARMS[arm])
             numbers += points.rows(["outputs", "inputs"], inputs_per_output=ratio, metric=metric, series=arm)
-    count_axis(axes, rows["outputs"].tolist(), "")
+    count_axis(axes.xaxis, rows["outputs"], "")
     axes.set_ylim(-0.04, 1.06)
     return numbers
 
@@ -104,8 +104,8 @@ CAPTION = (
     "Identical images of m tiles with four labels each, J = 4^m label maps, answered through different heads. Above: "
     "exact match of the whole map; below: the same on the scale rho, where chance is 0 and known codewords are 1, with "
     "one denominator for all heads. Lines without markers: what the best learner reaches with codewords known, with "
-    "the composition known, and when it treats the maps as unrelated classes. If J alone set the accuracy, all heads would "
-    "lie on one curve. Bars: 95% intervals over seeds."
+    "the composition known, and when it treats the maps as unrelated classes. If J alone set the accuracy, all heads "
+    "would lie on one curve. Bars: 95% intervals over seeds."
 )
 ALTERNATIVE = (
     "Panels for different I/J, exact match above and rho below, against the number of label maps J on a logarithmic "

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from experiments.studies.codebook import MAIN_ARM, efficiency, kappa_fit, main_rows
 from paper_figures.selection import Points, need_arm, summarise
 from paper_figures.source import Source
-from paper_figures.style import GREY_SCALE, SINGLE, Drawing, LineStyle, make_canvas, paper_style, save
+from paper_figures.style import GREY_SCALE, SINGLE, Drawing, LineStyle, count_axis, make_canvas, paper_style, save
 from sim.theory.capacity import log_half_accuracy_classes
 from sim.types import FloatArray
 
@@ -43,12 +43,12 @@ def _cells(points: Points) -> list[list[tuple[float, float]]]:
     return corners
 
 
-def _threshold(points: Points, kappa: float) -> tuple[FloatArray, FloatArray]:
-    """(I, J) at which the theorem's accuracy is one half when a share kappa of the inputs counts."""
+def _threshold(points: Points) -> tuple[FloatArray, FloatArray]:
+    """(I, J) at which the theorem's accuracy is one half."""
     task = [float(points.columns[name][0]) for name in ("dimension", "signal_power", "noise")]
     ratio = points.columns["inputs"].astype(float) / points.columns["outputs"].astype(float)
-    grid = np.geomspace(ratio.min() / 8, ratio.max() * 8, 33)
-    logs = [log_half_accuracy_classes(int(task[0]), task[1], task[2] ** 2, float(kappa * n)) for n in grid]
+    grid = np.geomspace(ratio.min() / 8, ratio.max() * 8, 25)
+    logs = [log_half_accuracy_classes(int(task[0]), task[1], task[2] ** 2, float(n)) for n in grid]
     outputs = np.exp(np.array(logs))
     return grid * outputs, outputs
 
@@ -59,12 +59,13 @@ def draw(source: Source, out: Path) -> Drawing:
     need_arm(rows, NAME, "codebook", MAIN_ARM)
     points = summarise(rows, CELL)
     kappa, low, high = efficiency(kappa_fit(rows))
-    lines: dict[str, tuple[tuple[FloatArray, FloatArray], LineStyle]] = {
-        "theorem, A = 1/2": (_threshold(points, 1.0), "-"),
-        f"at efficiency κ = {kappa:.2f}": (_threshold(points, kappa), "--"),
+    inputs, outputs = _threshold(points)
+    lines: dict[str, tuple[FloatArray, LineStyle]] = {
+        "theorem, A = 1/2": (inputs, "-"),
+        f"at efficiency κ = {kappa:.2f}": (inputs / kappa, "--"),  # I images then do the work of kappa I
     }
     numbers: list[dict[str, Any]] = points.rows(["inputs", "outputs"], series=MAIN_ARM)
-    for label, ((inputs, outputs), _) in lines.items():
+    for label, (shifted, _) in lines.items():
         numbers += [
             {"series": label, "inputs": i, "outputs": j, "mean": 0.5} for i, j in zip(inputs, outputs, strict=True)
         ]
@@ -75,16 +76,16 @@ def draw(source: Source, out: Path) -> Drawing:
         cells = PolyCollection(corners, array=points.mean, cmap=GREY_SCALE, edgecolors="white", linewidths=0.6)
         cells.set_clim(0, 1)
         axes.add_collection(cells)
-        axes.set(xscale="log", yscale="log", xlabel="inputs I", ylabel="outputs J")
         everything = np.concatenate([np.array(c) for c in corners])
-        axes.set_xlim(everything[:, 0].min(), everything[:, 0].max())
-        axes.set_ylim(everything[:, 1].min(), everything[:, 1].max())
+        count_axis(axes.xaxis, 4.0 ** np.arange(12), "inputs I", everything[:, 0])
+        count_axis(axes.yaxis, points.columns["outputs"], "outputs J", everything[:, 1])
         for i, j, value in zip(points.columns["inputs"], points.columns["outputs"], points.mean, strict=True):
-            shade = "white" if value < 0.5 else "black"
-            axes.text(i, j, f"{value:.2f}".lstrip("0"), color=shade, ha="center", va="center", fontsize=6.5)
+            behind = patheffects.withStroke(linewidth=2.5, foreground=cells.to_rgba(value))
+            axes.text(i, j, f"{value:.2f}".lstrip("0"), color="white" if value < 0.5 else "black", ha="center",
+                      va="center", fontsize=6.5, zorder=4, path_effects=[behind])  # fmt: skip
         around = [patheffects.withStroke(linewidth=3.2, foreground="white")]
-        for (inputs, outputs), line in lines.values():
-            axes.plot(inputs, outputs, color="black", linestyle=line, linewidth=1.5, path_effects=around)
+        for shifted, line in lines.values():
+            axes.plot(shifted, outputs, color="black", linestyle=line, linewidth=1.5, path_effects=around)
         handles = [Line2D([], [], color="black", linestyle=line, linewidth=1.5, label=label)
                    for label, (_, line) in lines.items()]  # fmt: skip
         canvas.legend(handles=handles, loc="outside upper center", ncols=2)
@@ -93,8 +94,8 @@ def draw(source: Source, out: Path) -> Drawing:
         caption = (
             "Accuracy of the regularised network over inputs I and outputs J on random codewords; a cell stands for "
             "one (I/J, J), with its mean over seeds printed in it. Lines: where the exact theorem puts accuracy "
-            f"one half (full), and the same for a learner that makes use of a share κ = {kappa:.2f} [{low:.2f}, {high:.2f}] of "
-            "its images (dashed; fitted to these cells)."
+            f"one half (full), and the same for a learner that makes use of a share κ = {kappa:.2f} "
+            f"[{low:.2f}, {high:.2f}] of its images (dashed; fitted to these cells)."
         )
         alternative = (
             "A map with inputs I across and outputs J upwards, both logarithmic. Cells are slanted boxes shaded by "

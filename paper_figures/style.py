@@ -15,9 +15,11 @@ from typing import Any, NamedTuple, TypeAlias
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from numpy.typing import ArrayLike
 
 from sim.types import FloatArray
 
@@ -25,6 +27,7 @@ SINGLE, DOUBLE = 3.4, 7.0  # width of a column and of a page, inches
 DOTS = 300  # a printer's resolution, dots an inch
 GREY_SCALE = "cividis"  # a scale of lightness that stays one in grey and for any colour vision
 MOST_TICKS = 6
+MARGIN = 1.4  # a logarithmic axis goes on by this factor beyond its points
 
 _SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans", "font.size": 7.5, "axes.titlesize": 7.5, "axes.labelsize": 7.5,
@@ -160,16 +163,40 @@ def add_legend(canvas: Canvas, looks: Sequence[Look], columns: int) -> None:
     canvas.legend(handles=handles, loc="outside lower center", ncols=columns, columnspacing=1.4)
 
 
-def count_axis(axes: Axes, values: Sequence[float], label: str, *, margin: float = 1.5) -> None:
-    """A logarithmic x axis for counts, with ticks at values that occur."""
-    ordered = sorted({float(value) for value in values})
-    step = -(-len(ordered) // MOST_TICKS)
-    axes.set_xscale("log", base=2)
-    axes.set_xlim(ordered[0] / margin, ordered[-1] * margin)
-    axes.xaxis.set_major_locator(FixedLocator(ordered[::step]))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.set_xlabel(label)
+def count_axis(axis: Axis, counts: ArrayLike, label: str, reach: ArrayLike | None = None) -> None:
+    """A logarithmic axis for counts, with ticks at values that occur.
+
+    Args:
+        axis: the x or y axis of a panel.
+        counts: where ticks may stand.
+        label: of the axis.
+        reach: values whose range the axis just covers; by default it covers the counts with a margin.
+    """
+    ordered = np.unique(np.asarray(counts, dtype=float))
+    if reach is None:
+        limits = (ordered[0] / MARGIN, ordered[-1] * MARGIN)
+    else:
+        limits = (float(np.min(reach)), float(np.max(reach)))
+    ordered = ordered[(ordered >= limits[0]) & (ordered <= limits[1])]
+    _scale(axis, limits)
+    axis.set_major_locator(FixedLocator(ordered[:: -(-len(ordered) // MOST_TICKS)].tolist()))
+    axis.set_label_text(label)
+
+
+def ratio_axis(axis: Axis, ratios: ArrayLike, label: str) -> None:
+    """A logarithmic axis for ratios, with ticks at whole powers of four."""
+    values = np.asarray(ratios, dtype=float)
+    _scale(axis, (values.min() / MARGIN, values.max() * MARGIN))
+    powers = np.arange(np.ceil(np.log(values.min()) / np.log(4) - 0.25), np.log(values.max()) / np.log(4) + 0.25)
+    axis.set_major_locator(FixedLocator((4.0 ** powers[:: -(-len(powers) // MOST_TICKS)]).tolist()))
+    axis.set_label_text(label)
+
+
+def _scale(axis: Axis, limits: tuple[float, float]) -> None:
+    name = axis.axis_name
+    axis.axes.set(**{f"{name}scale": "log", f"{name}lim": limits})
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}" if value < 1000 else f"{value:.0f}"))
 
 
 def score_axis(axes: Axes, label: str = "") -> None:

@@ -65,7 +65,7 @@ def _draw_panel(axes: Axes, rows: Columns, field: str, metric: str, inputs: list
                 look = ARMS[arm]._replace(**change)
                 draw_points(axes, points.columns["log2_outputs"], points.mean, points.interval, look)
                 numbers += points.rows(["log2_outputs"], field=field, metric=metric, series=arm, inputs=images)
-    count_axis(axes, rows["log2_outputs"].tolist(), "")
+    count_axis(axes.xaxis, rows["log2_outputs"], "")
     score_axis(axes)
     return numbers
 

@@ -69,8 +69,9 @@ def pooled_dice(predicted: Array, reference: Array, weights: Array) -> Array:
         >>> pooled_dice(jnp.array([[1, 1, 0, 0]]), jnp.array([[1, 0, 1, 0]]), jnp.ones(1)).item()
         0.5
     """
-    both = jnp.sum(((predicted == 1) & (reference == 1)) * weights[:, None])
-    either = jnp.sum(((predicted == 1) * 1.0 + (reference == 1) * 1.0) * weights[:, None])
+    first, second = (predicted == 1).astype(jnp.float32), (reference == 1).astype(jnp.float32)
+    both = jnp.sum(first * second * weights[:, None])
+    either = jnp.sum((first + second) * weights[:, None])
     return jnp.where(either > 0, 2.0 * both / jnp.maximum(either, 1.0), 1.0)
 
 

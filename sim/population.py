@@ -195,7 +195,7 @@ def train_population(
     Raises:
         ValueError: a chunk or number of slots that cannot hold the population.
 
-    Example: `docs/tutorial.md` trains a first population.
+    Example: `experiments.runner.run_batch` packs trials into members; `benchmarks.workloads` builds a population by hand.
     """
     if chunk < 1:
         raise ValueError(f"chunk must be >= 1, got {chunk}")

@@ -113,6 +113,7 @@ def assert_generator_conforms(generator: Generator, spec: Spec, key: Key, num_im
     indices = jnp.arange(num_images)
     try:
         batch = draw(key, spec, indices)
+        jax.eval_shape(lambda each: generator.generate(each, spec, num_images), key)  # numbers inside a trace
     except jax.errors.ConcretizationTypeError as error:
         raise AssertionError(f"{generator.name}: a field that is not static cannot be traced") from error
     _assert_valid(generator, spec, batch)

@@ -138,7 +138,8 @@ def make_train(apply: Callable[[Any, Array], Array], settings: TrainSettings) ->
             loss, gradient = jax.value_and_grad(loss_of)(
                 parameters, images[chosen] + recipe.input_noise * noise, targets[chosen]
             )
-            update, optimizer_state = optimizer.update(gradient, optimizer_state)
+            with jax.numpy_dtype_promotion("standard"):  # optax raises a float to the whole number of steps
+                update, optimizer_state = optimizer.update(gradient, optimizer_state)
             parameters = jax.tree.map(lambda p, u: p - rate * (u + recipe.weight_decay * p), parameters, update)
             return (parameters, optimizer_state, rate), loss
 

@@ -43,7 +43,8 @@ class LawFit(NamedTuple):
             combination of parameters is undetermined.
         criterion: BIC of the seed-level likelihood; parameters and misfit count.
         level: nominal coverage.
-        resampled: bootstrap estimates, shape (resamples, parameters).
+        resampled: bootstrap estimates, shape (resamples, parameters): fresh seeds, and fresh misfits of the cells.
+        resampled_by_seed: the same with fresh seeds alone, which is what two laws share when they are compared.
         exact_resamples: True if refits used the law itself, not its quadratic surface.
         cells: the data that were fitted.
     """
@@ -61,6 +62,7 @@ class LawFit(NamedTuple):
     criterion: float
     level: float
     resampled: FloatArray
+    resampled_by_seed: FloatArray
     exact_resamples: bool
     cells: CellSummary
 
@@ -149,7 +151,7 @@ def fit_law(
     begin = np.asarray(law.starts if starts is None else starts, dtype=np.float64).reshape(-1, max(size, 1))
     optimum = find_optimum(scale, cells, pool, begin)
     residual = scale.predict(optimum.coordinates, cells.columns) - cells.mean
-    refits, exact = resampled_estimates(scale, optimum, cells, pool, resamples, level, seed)
+    refits, by_seed, exact = resampled_estimates(scale, optimum, cells, pool, resamples, level, seed)
     cloud = scale.outward(refits)
     limits = percentile_interval(cloud, level)
     near = scale.margin(1e-6)
@@ -172,14 +174,15 @@ def fit_law(
         criterion=seed_level_bic(cells, pool, residual, size),
         level=level,
         resampled=cloud,
+        resampled_by_seed=scale.outward(by_seed),
         exact_resamples=exact,
         cells=cells,
     )
 
 
-def _predictions(fit: LawFit, columns: Mapping[str, Any]) -> tuple[FloatArray, FloatArray]:
+def _predictions(fit: LawFit, columns: Mapping[str, Any], resampled: FloatArray) -> tuple[FloatArray, FloatArray]:
     estimate = np.array(list(fit.parameters.values()), dtype=np.float64)
-    return resampled_predictions(fit.law, estimate, fit.resampled, fit.exact_resamples, columns)
+    return resampled_predictions(fit.law, estimate, resampled, fit.exact_resamples, columns)
 
 
 def predict_law(fit: LawFit, columns: Mapping[str, ArrayLike]) -> Prediction:
@@ -193,7 +196,7 @@ def predict_law(fit: LawFit, columns: Mapping[str, ArrayLike]) -> Prediction:
         columns: what the law reads, one value a cell.
     """
     table = {name: np.asarray(column, dtype=np.float64) for name, column in columns.items()}
-    accuracy, draws = _predictions(fit, table)
+    accuracy, draws = _predictions(fit, table, fit.resampled)
     limits = percentile_interval(draws, fit.level)
     degrees = max(len(fit.cells.mean) - len(fit.parameters), 1)
     extra = float(stats.t.ppf((1 + fit.level) / 2, degrees)) * fit.misfit
@@ -250,8 +253,9 @@ def compare_laws(
 ) -> LawRanking:
     """Fit all laws to the rows that are not held out; rank by held-out error, then by criterion.
 
-    Two laws are told apart if the bootstrap interval of the difference of their held-out errors leaves out 0; without
-    held-out rows, if their BIC differs by 6 or more. Held-out rows decide no fit, weight, variance or misfit.
+    Two laws are told apart if fresh seeds would not reverse their order: the bootstrap interval (over seeds, the same
+    for all laws) of the difference of their held-out errors leaves out 0. It speaks of these held-out cells. Without
+    held-out rows they are if their BIC differs by 6 or more. Held-out rows decide no fit, weight, variance or misfit.
 
     Args:
         laws: the laws.
@@ -281,7 +285,7 @@ def compare_laws(
     model = variance_model(fits[0].cells) if np.any(fits[0].cells.trials > 1) else None
     pool = pool_seeds(test, model)
     targets = test.mean + resample_means(pool, resamples, level, np.random.default_rng(seed + 1))
-    predictions = [_predictions(fit, test.columns) for fit in fits]
+    predictions = [_predictions(fit, test.columns, fit.resampled_by_seed) for fit in fits]
     errors = [float(np.sqrt(np.mean((centre - test.mean) ** 2))) for centre, _ in predictions]
     largest = [float(np.max(np.abs(centre - test.mean))) for centre, _ in predictions]
     draws = [np.sqrt(np.mean((values - targets) ** 2, axis=1)) for _, values in predictions]

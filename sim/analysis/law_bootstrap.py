@@ -26,16 +26,20 @@ def far_draws(points: FloatArray) -> list[int]:
 
 def resampled_estimates(
     scale: Coordinates, optimum: Optimum, cells: CellSummary, pool: SeedPool, resamples: int, level: float, seed: int
-) -> tuple[FloatArray, bool]:
-    """Refits u to resampled cell means, and whether they used the law itself."""
+) -> tuple[FloatArray, FloatArray, bool]:
+    """Refits u to resampled cell means.
+
+    Returns:
+        Refits to fresh seeds and fresh misfits of the cells, shape (resamples, parameters); refits to the same fresh
+        seeds alone; and whether the refits used the law itself.
+    """
     generator = np.random.default_rng(seed)
-    noise = pool.standard_error**2
-    error = np.sqrt(noise + optimum.misfit_variance)
+    error = np.sqrt(pool.standard_error**2 + optimum.misfit_variance)
     draws = resample_means(pool, resamples, level, generator)
-    draws = draws + np.sqrt(optimum.misfit_variance) * generator.standard_normal(draws.shape)
     if len(scale.low) == 0:
-        return np.empty((resamples, 0)), False
-    targets = cells.mean + draws
+        return np.empty((resamples, 0)), np.empty((resamples, 0)), False
+    misfits = np.sqrt(optimum.misfit_variance) * generator.standard_normal(draws.shape)
+    targets = cells.mean + np.concatenate([draws + misfits, draws])
 
     def predict(u: FloatArray) -> FloatArray:
         return scale.predict(u, cells.columns)
@@ -49,16 +53,14 @@ def resampled_estimates(
     surface = build_surface(predict, optimum.coordinates, directions * shrink, scale.low, scale.high)
     refits = refit_on_surface(surface, targets, 1 / error**2, scale.low, scale.high)
     places = (refits - surface.centre) @ surface.inverse.T
-    for index in far_draws(refits):
+    exact = False
+    for index in far_draws(refits[:resamples]):
         miss = surface_values(surface, places[index : index + 1])[0][0] - predict(refits[index])
-        if np.max(np.abs(miss) / error) > SURFACE_ERROR:
-            break
-    else:
-        return refits, False
-    exact = [
-        minimise(scale, predict, refit, target, 1 / error**2)[0] for refit, target in zip(refits, targets, strict=True)
-    ]
-    return np.array(exact), True
+        exact = exact or bool(np.max(np.abs(miss) / error) > SURFACE_ERROR)
+    if exact:
+        pairs = zip(refits, targets, strict=True)
+        refits = np.array([minimise(scale, predict, refit, target, 1 / error**2)[0] for refit, target in pairs])
+    return refits[:resamples], refits[resamples:], exact
 
 
 def resampled_predictions(

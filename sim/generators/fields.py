@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from sim.generators.ising import EXACT_SIDE, frontier_table, sample_exact, sample_gibbs
 from sim.generators.streams import add_noise, draw_images, draw_uniform_labels
@@ -68,10 +69,10 @@ class FieldsSpec:
         require_whole("labels", self.labels, 2, self.max_labels)
         if self.field == "ising":
             require("labels", "2 for an ising field", self.labels, lambda labels: labels == 2)
-        require("spacing", "finite", self.spacing, jnp.isfinite)
+        require("spacing", "finite", self.spacing, np.isfinite)
         require_positive("noise", self.noise)
         require_fraction("stay", self.stay)
-        require("coupling", "finite", self.coupling, jnp.isfinite)
+        require("coupling", "finite", self.coupling, np.isfinite)
         return self
 
 

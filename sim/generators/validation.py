@@ -19,7 +19,7 @@ def require(name: str, rule: str, value: Any, holds: Callable[[Any], Any]) -> No
         name: the field, for the message.
         rule: what it must be, for the message, such as "> 0".
         value: a number, an array of numbers, or a tracer.
-        holds: NumPy array -> booleans of the same shape; NaN must give False.
+        holds: NumPy array -> booleans of the same shape, in NumPy even inside `jit`; NaN must give False.
 
     Raises:
         ValueError: "name must be rule, got value".

@@ -43,3 +43,8 @@ def require_one_of(name: str, value: str, options: tuple[str, ...]) -> str:
     """Return `value` if it is one of `options`."""
     require(value in options, name, "one of " + ", ".join(options), value)
     return value
+
+
+def optional_draws(num_draws: int | None) -> int | None:
+    """Return the number of Monte Carlo draws as an int >= 2, or None for the function's own choice."""
+    return None if num_draws is None else require_whole("num_draws", num_draws, 2)

@@ -86,7 +86,8 @@ def margin_table(
     rival = cumulative(density(rival_power, norms), widths)
     weights = (own * norm_weights[:, None, None]).ravel()
     if not abs(weights.sum() - 1) < 1e-6:  # also catches NaN, which the selection below would hide
-        raise ArithmeticError(f"the quadrature lost probability: {weights.sum()} at D={dimension}, g={signal_power}, s2/n={mean_noise}")
+        task = f"D={dimension}, g={signal_power}, s2/n={mean_noise}"
+        raise ArithmeticError(f"the quadrature must keep all probability, got {weights.sum()} at {task}")
     keep = weights > 1e-25
     # 5e-324 and 1 - 1e-16 keep the logarithms finite where a rival never, or always, wins
     probability = np.clip(rival.ravel()[keep], 5e-324, 1 - 1e-16)

@@ -125,7 +125,7 @@ def class_mean_match(
     """
     rng = np.random.default_rng(SEED)
     num_maps = labels**tiles
-    books = int(np.clip(1e7 / num_maps, 400, 20_000))
+    books = int(np.clip(1e7 / num_maps, 400, 8_000))
     chunk = max(int(5e5 / max(num_maps, tiles * labels * tile_dimension)), 1)
     hits = []
     for first in range(0, books, chunk):

@@ -16,7 +16,7 @@ from sim.types import FloatArray
 
 NODES_PER_PANEL = 6
 REACH = 9.0  # half-width of every integration range in standard deviations; the normal tail beyond it is 1e-19
-_UNIFORM_ORDER = 7.0  # from this Bessel order on, the uniform expansion below is good to 1e-9
+_UNIFORM_ORDER = 7.0  # from this Bessel order on, the uniform expansion below is good to 3e-9
 _UNIFORM_TERMS = 9
 
 
@@ -66,33 +66,41 @@ def noncentral_chi_log_density(distance: FloatArray, centre: FloatArray, dimensi
     product = x * centre
     common = (dimension - 1) * np.log(x) - 0.5 * (x - centre) ** 2
     if order >= _UNIFORM_ORDER:
-        z = product / order
-        root = np.sqrt(1.0 + z * z)
-        constant = -order * np.log(order) - 0.5 * np.log(2 * np.pi * order)
-        series = _horner(1.0 / root, _uniform_coefficients(order))
-        # root - z, written without cancellation
-        return common + order * (1.0 / (root + z) - np.log1p(root)) + np.log(series / np.sqrt(root)) + constant
-    # e^-q I_nu(q) q^-nu; below q = 1 by its power series, because q^-nu overflows where I_nu underflows
+        return common + _uniform_expansion(order, product / order) - order * np.log(order)
+    # below a product of one by the power series, because there the recurrence divides by it
     small = np.minimum(product, 1.0)
     quarter = small**2 / 4
     series = np.ones_like(small)
     for k in range(8, 0, -1):
         series = 1.0 + series * quarter / (k * (order + k))
     log_small = np.log(series) - small - order * np.log(2.0) - special.gammaln(order + 1)
-    large = np.maximum(product, 1.0)
-    log_large = np.log(_scaled_bessel(order, large)) - order * np.log(large)
-    return common + np.where(product < 1.0, log_small, log_large)
+    return common + np.where(product < 1.0, log_small, _recurrence(order, np.maximum(product, 1.0)))
 
 
-def _scaled_bessel(order: float, x: FloatArray) -> FloatArray:
-    """e^-x I_nu(x) for x >= 1 and nu < 7; SciPy's `ive` is NaN from about 2^30 on."""
-    square, result = 4 * order * order, np.ones_like(x)
-    for k in range(4, 0, -1):  # DLMF 10.40.1
-        result = 1.0 - result * (square - (2 * k - 1) ** 2) / (8 * k * x)
-    result /= np.sqrt(2 * np.pi * x)
-    low = x < 1e5
-    result[low] = special.ive(order, x[low])
-    return result
+def _uniform_expansion(order: float, z: FloatArray) -> FloatArray:
+    """ln[e^(-nu z) I_nu(nu z) z^-nu], with sqrt(1 + z^2) - z written without cancellation."""
+    root = np.sqrt(1.0 + z * z)
+    series = _horner(1.0 / root, _uniform_coefficients(order))
+    constant = -0.5 * np.log(2 * np.pi * order)
+    return np.asarray(order * (1.0 / (root + z) - np.log1p(root)) + np.log(series / np.sqrt(root)) + constant)
+
+
+def _recurrence(order: float, x: FloatArray) -> FloatArray:
+    """ln[e^-x I_nu(x) x^-nu] for x >= 1 and small nu: from two large orders down, in which direction it is stable.
+
+    Three times as fast as SciPy's `ive`, which is moreover NaN from x = 2^30 on.
+    """
+    high = order + np.ceil(_UNIFORM_ORDER + 1 - order)
+    upper, lower = _uniform_expansion(high + 1, x / (high + 1)), _uniform_expansion(high, x / high)
+    log_powers = high * np.log(high) - (high + 1) * np.log(high + 1)
+    ratio = np.exp(upper - lower + log_powers) * x  # I_(high+1) / I_high
+    product = np.ones_like(x)
+    steps = 2 / x
+    for k in np.arange(high, order, -1.0):
+        factor = k * steps + ratio  # I_(k-1) / I_k
+        product *= factor
+        ratio = 1.0 / factor
+    return np.asarray(lower + (high - order) * np.log(x) + np.log(product) - high * np.log(high))
 
 
 def _horner(x: FloatArray, coefficients: FloatArray) -> FloatArray:

@@ -7,7 +7,7 @@ from sim.analysis.resampling import make_cells, percentile_interval, pool_seeds,
 
 
 def test_draws_have_the_variance_of_a_mean():
-    # 40 cells x 4 seeds, 2000 draws: the pooled variance is known to 13% (one standard error); 0.6-1.5 is 3 of these or more.
+    # 40 cells x 4 seeds: the pooled variance is known to 13% (one standard error); 0.6-1.5 is 3 of these or more.
     rng = np.random.default_rng(0)
     mean = np.linspace(0.2, 0.8, 40)
     values = mean[:, None] + 0.02 * rng.standard_normal((40, 4))

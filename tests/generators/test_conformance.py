@@ -9,7 +9,7 @@ from sim.testing import assert_generator_conforms, generator_specs, keys
 
 
 @pytest.mark.parametrize("name", sorted(GENERATORS))
-@settings(max_examples=12)
+@settings(max_examples=10)
 @given(data=st.data(), key=keys())
 def test_generator_conforms(name, data, key):
     """Pixels of other keys differ surely; labels of compiled and uncompiled draws could differ only where a uniform

@@ -101,7 +101,7 @@ def test_ising_pair_correlations_equal_enumeration(sampler):
     @jax.jit
     def many(keys):
         if sampler == "gibbs":
-            return jax.vmap(lambda key: sample_gibbs(key, grid_shape, jnp.float32(coupling), 200))(keys)
+            return jax.vmap(lambda key: sample_gibbs(key, grid_shape, jnp.float32(coupling), 60))(keys)
         table = frontier_table(grid_shape, jnp.float32(coupling))
         return jax.vmap(lambda key: sample_exact(key, grid_shape, table))(keys)
 

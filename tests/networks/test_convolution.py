@@ -21,12 +21,10 @@ def reference(images, kernel):
     return lax.conv_general_dilated(images, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
-def drawn(height, width, batch=8):
-    keys = jax.random.split(jax.random.key(0), 3)
-    images = jax.random.normal(keys[0], (batch, ROWS, COLUMNS, CHANNELS))
-    kernel = jax.random.normal(keys[1], (height, width, CHANNELS, FEATURES))
-    cotangent = jax.random.normal(keys[2], (batch, ROWS, COLUMNS, FEATURES))
-    return images, kernel, cotangent
+def drawn(height, width, members=()):
+    rng = np.random.default_rng(0)
+    shapes = ((8, ROWS, COLUMNS, CHANNELS), (height, width, CHANNELS, FEATURES), (8, ROWS, COLUMNS, FEATURES))
+    return tuple(rng.normal(size=(*members, *shape)).astype(np.float32) for shape in shapes)
 
 
 def value_and_gradients(function):
@@ -39,34 +37,33 @@ def value_and_gradients(function):
 
 def assert_same(found, expected):
     for one, other in zip(found, expected, strict=True):
-        scale = float(jnp.abs(other).max())
+        scale = np.abs(np.asarray(other)).max()
         np.testing.assert_allclose(one, other, rtol=0, atol=RELATIVE * scale)
 
 
-@pytest.mark.parametrize(("height", "width"), [(3, 3), (1, 1), (5, 3), (1, 7)])
+@pytest.mark.parametrize(("height", "width"), [(3, 3), (1, 1), (5, 7)])
 def test_values_and_both_gradients_equal_lax(height, width):
     arguments = drawn(height, width)
     expected = jax.jit(value_and_gradients(reference))(*arguments)
     assert_same(jax.jit(value_and_gradients(convolve))(*arguments), expected)
 
 
-@pytest.mark.parametrize("loop", ["map", "scan of vmap"])
-def test_gradients_inside_loops_equal_lax_outside(loop):
+def test_gradients_inside_loops_equal_lax_outside():
     """A kernel of its own for each member of a population, which is where the shortcut is taken."""
-    members = [drawn(3, 3), tuple(2.0 * a for a in drawn(3, 3)), drawn(3, 3)]
-    stacked = tuple(jnp.stack(leaves) for leaves in zip(*members, strict=True))
     run = value_and_gradients(convolve)
+    arguments = drawn(3, 3, members=(3,))
 
     @jax.jit
     def population(arguments):
-        if loop == "map":
-            return lax.map(lambda one: run(*one), arguments)
-        return lax.scan(lambda _, pair: (None, jax.vmap(run)(*pair)), None, jax.tree.map(lambda a: a[None], arguments))[1]
+        mapped = lax.map(lambda one: run(*one), arguments)
+        chunked = lax.map(lambda one: run(*one), arguments, batch_size=3)
+        return mapped, chunked
 
-    found = population(stacked)
-    for index, arguments in enumerate(members):
-        member = tuple(part[index] if loop == "map" else part[0, index] for part in found)
-        assert_same(member, value_and_gradients(reference)(*arguments))
+    reference_run = jax.jit(value_and_gradients(reference))
+    for found in population(arguments):
+        for index in range(3):
+            expected = reference_run(*(argument[index] for argument in arguments))
+            assert_same([part[index] for part in found], expected)
 
 
 def test_images_are_padded_with_zeros():
@@ -86,12 +83,11 @@ def test_strides_and_other_paddings_are_refused():
         flax_convolution(images, kernel, (2, 2), "SAME")
     with pytest.raises(ValueError, match="strides 1 and padding SAME"):
         flax_convolution(images, kernel, (1, 1), "VALID")
-    np.testing.assert_array_equal(flax_convolution(images, kernel, (1, 1), "SAME"), convolve(images, kernel))
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 def test_accelerators_keep_their_own_convolution(platform):
-    """Lowered for a platform that is not here: three plain convolutions (value and two gradients), no matrix products."""
+    """Lowered for a platform that is not here: three plain convolutions (value, two gradients), no matrix products."""
     lowered = jax.jit(value_and_gradients(convolve)).trace(*drawn(3, 3)).lower(lowering_platforms=(platform,))
     text = lowered.as_text()
     assert text.count("stablehlo.convolution") == 3

@@ -23,7 +23,9 @@ def test_orthogonal(num_classes: int, separation: float, expected: float) -> Non
     assert orthogonal_accuracy(num_classes, separation) == pytest.approx(expected, abs=6e-9, rel=1e-6)
 
 
-@pytest.mark.parametrize(("num_labels", "separation", "expected"), [(2, 2, 0.84134475), (2, 4, 0.97724987), (4, 4, 0.96587480)])
+@pytest.mark.parametrize(
+    ("num_labels", "separation", "expected"), [(2, 2, 0.84134475), (2, 4, 0.97724987), (4, 4, 0.96587480)]
+)
 def test_pixel(num_labels: int, separation: float, expected: float) -> None:
     assert pixel_accuracy(num_labels, separation) == pytest.approx(expected, abs=6e-9)
 

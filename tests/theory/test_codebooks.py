@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.theory import counts
@@ -39,9 +39,7 @@ def test_known_codewords(num_classes: int, dimension: int, noise_power: float, e
         (64, 1024, None, 0.6971, 0.6971),
     ],
 )
-def test_learned_codewords(
-    dimension: int, num_classes: int, samples: int | None, bayes: float, plugin: float
-) -> None:
+def test_learned_codewords(dimension: int, num_classes: int, samples: int | None, bayes: float, plugin: float) -> None:
     task = (num_classes, dimension, 16 / dimension, 1.0, samples)
     assert gaussian_codebook_accuracy(*task) == pytest.approx(bayes, abs=6e-5)
     assert gaussian_codebook_accuracy(*task, learner="plugin") == pytest.approx(plugin, abs=6e-5)
@@ -116,7 +114,7 @@ def simulate(
 def test_independent_simulation(
     num_classes: int, dimension: int, signal_power: float, samples: float, learner: str, class_counts: str
 ) -> None:
-    """4.5 standard errors of 400 codebooks: false-fail rate 1e-5 a case; sees differences of about .01.
+    """4.5 standard errors of 300 codebooks: false-fail rate 1e-5 a case; sees differences of about .01.
 
     At J = 300 the Poisson form errs by less than 1e-3, added to the tolerance.
     """
@@ -124,7 +122,7 @@ def test_independent_simulation(
         num_classes, dimension, signal_power, 1.0, samples, learner=learner, class_counts=class_counts
     )
     images = round(num_classes * samples)
-    books = 60 if num_classes == 300 else 400
+    books = 60 if num_classes == 300 else 300
     mean, error = simulate(num_classes, dimension, signal_power, 1.0, images, learner, class_counts, books)
     assert abs(mean - exact) < 4.5 * error + (1e-3 if num_classes == 300 else 0)
 
@@ -152,9 +150,8 @@ def test_independent_labels_without_noise_are_the_lookup_table(num_classes: int,
     assert accuracy == pytest.approx(lookup_accuracy(num_classes, round(num_classes * samples), "unseen"), abs=1e-6)
 
 
-@pytest.mark.parametrize("dimension", [1, 4096])
+@pytest.mark.parametrize(("dimension", "class_counts"), [(1, "equal"), (4096, "equal"), (3, "iid"), (4096, "iid")])
 @pytest.mark.parametrize("signal_power", [1e-6, 1.0, 1e6])
-@pytest.mark.parametrize("class_counts", ["equal", "iid"])
 def test_a_million_classes(dimension: int, signal_power: float, class_counts: str) -> None:
     accuracy = gaussian_codebook_accuracy(10**6, dimension, signal_power, 1.0, 1, class_counts=class_counts)
     assert 1e-6 * (1 - 1e-4) < accuracy <= 1  # never below chance: the tails of the rule hold
@@ -183,15 +180,20 @@ def test_order_of_ceilings(num_classes: int, dimension: int, log_signal: float, 
     assert harder <= learned * slack <= slack
 
 
-@given(
-    num_classes=st.integers(2, 10**6), dimension=st.integers(16, 4096), log_signal=st.floats(-6, 4)
-)
+@settings(max_examples=10)
+@given(num_classes=st.integers(2, 10**6), dimension=st.integers(16, 4096), log_signal=st.floats(-6, 4))
 def test_curve_is_the_integral(num_classes: int, dimension: int, log_signal: float) -> None:
     signal = float(np.exp(log_signal))
     samples = np.exp([-12.0, -4.0, -1.0, 0.0, 1.0, 4.0, 12.0])
     curve = gaussian_codebook_curve(num_classes, dimension, signal, 1.0, samples)
     exact = [gaussian_codebook_accuracy(num_classes, dimension, signal, 1.0, effective_samples=n) for n in samples]
     np.testing.assert_allclose(curve, exact, rtol=0, atol=1e-6)
+
+
+def test_crowded_line() -> None:
+    """D = 1, plug-in, g = s2 = n = 1: J A -> E[own density / rival density at the image] = 2 as J grows."""
+    accuracy = gaussian_codebook_accuracy(10**6, 1, 1.0, 1.0, 1, learner="plugin")
+    assert 1.98 < 1e6 * accuracy < 2
 
 
 def test_curve_ends() -> None:
@@ -222,7 +224,10 @@ def test_extreme_powers(dimension: int, samples: float, signal_power: float, lea
     ("arguments", "message"),
     [
         ({"samples_per_class": 0.5}, "samples_per_class must be a whole number >= 1 with class_counts='equal'"),
-        ({"samples_per_class": 0.3, "class_counts": "iid"}, "num_classes * samples_per_class must be a whole number of images >= 1, got 2.4"),
+        (
+            {"samples_per_class": 0.3, "class_counts": "iid"},
+            "num_classes * samples_per_class must be a whole number of images",
+        ),
         ({"samples_per_class": 1, "effective_samples": 1.0}, "effective_samples replaces samples_per_class"),
         ({"noise_power": -1.0}, "noise_power must be > 0 and finite, got -1.0"),
         ({"learner": "best"}, "learner must be one of bayes, plugin, got 'best'"),

@@ -21,11 +21,13 @@ def test_density_and_distribution_agree_with_scipy(dimension: int) -> None:
     distribution = distances.noncentral_chi_distribution(
         np.sqrt(squared).ravel(), np.broadcast_to(centres, squared.shape).ravel(), dimension
     )
-    np.testing.assert_allclose(distribution.reshape(squared.shape), np.tile(np.linspace(0.001, 0.999, 25), (4, 1)), atol=1e-6)
+    np.testing.assert_allclose(
+        distribution.reshape(squared.shape), np.tile(np.linspace(0.001, 0.999, 25), (4, 1)), atol=1e-6
+    )
 
 
-@pytest.mark.parametrize("dimension", [1, 16, 1024, 4096])
-@pytest.mark.parametrize("centre", [0.0, 1e-9, 1.0, 1e3])
+@pytest.mark.parametrize("dimension", [1, 2, 5, 16, 1024, 4096])
+@pytest.mark.parametrize("centre", [0.0, 1e-9, 1.0, 1e3, 1e6])
 def test_density_integrates_to_one(dimension: int, centre: float) -> None:
     total = distances.noncentral_chi_distribution(np.array([1e9]), np.array([centre]), dimension)
     assert total[0] == pytest.approx(1, abs=1e-6)
