@@ -88,8 +88,7 @@ def make_batches(trials: Sequence[Trial], pending: Iterable[str], devices: int) 
         )
         for start in range(0, len(todo), slots):
             part = todo[start : start + slots]
-            dealt = [pair for device in range(devices) for pair in part[device::devices]]
-            batches.append(Batch(settings, tuple(t for t, _ in dealt), tuple(k for _, k in dealt), slots))
+            batches.append(Batch(settings, tuple(trial for trial, _ in part), tuple(task for _, task in part), slots))
     return batches
 
 

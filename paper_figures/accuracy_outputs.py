@@ -93,8 +93,8 @@ def draw(source: Source, out: Path) -> Drawing:
             "images. Bars: 95% intervals over seeds, where they are wider than the marker."
         )
         alternative = (
-            f"{len(ratios)} panels for I/J = {', '.join(f'{n:g}' for n in ratios)}. In each, accuracy against the number "
-            "of outputs on a logarithmic axis: lines for the Fano bound, the known-codeword ceiling, the exact learned "
+            f"{len(ratios)} panels for I/J = {', '.join(f'{n:g}' for n in ratios)} of accuracy against "
+            "the number of outputs on a logarithmic axis: lines for the Fano bound, the known-codeword ceiling, the exact learned "
             "ceiling and chance, all falling with J; points for the Bayes learner, which lie on its ceiling, and for "
             "the networks. The numbers are in the CSV file."
         )

@@ -67,7 +67,7 @@ def draw(source: Source, out: Path) -> Drawing:
     numbers: list[dict[str, Any]] = points.rows(["inputs", "outputs"], series=MAIN_ARM)
     for label, (shifted, _) in lines.items():
         numbers += [
-            {"series": label, "inputs": i, "outputs": j, "mean": 0.5} for i, j in zip(inputs, outputs, strict=True)
+            {"series": label, "inputs": i, "outputs": j, "mean": 0.5} for i, j in zip(shifted, outputs, strict=True)
         ]
     with paper_style():
         canvas = make_canvas(SINGLE, 3.1)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
+from matplotlib.axis import Axis, XAxis
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -193,8 +193,10 @@ def ratio_axis(axis: Axis, ratios: ArrayLike, label: str) -> None:
 
 
 def _scale(axis: Axis, limits: tuple[float, float]) -> None:
-    name = axis.axis_name
-    axis.axes.set(**{f"{name}scale": "log", f"{name}lim": limits})
+    if isinstance(axis, XAxis):
+        axis.axes.set(xscale="log", xlim=limits)
+    else:
+        axis.axes.set(yscale="log", ylim=limits)
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}" if value < 1000 else f"{value:.0f}"))
 

@@ -195,7 +195,7 @@ def train_population(
     Raises:
         ValueError: a chunk or number of slots that cannot hold the population.
 
-    Example: `experiments.runner.run_batch` packs trials into members; `benchmarks.workloads` builds a population by hand.
+    Example: `benchmarks.workloads.population_rate` builds a population by hand.
     """
     if chunk < 1:
         raise ValueError(f"chunk must be >= 1, got {chunk}")
@@ -211,10 +211,14 @@ def train_population(
     total = -(-wanted // (len(local) * chunk)) * len(local) * chunk
     if size > total:
         raise ValueError(f"slots must be >= the population of {size}, got {slots}")
-    order = np.concatenate([np.arange(size), np.zeros(total - size, int)])
+    # Members are dealt to the devices in turn, so that each device has its share of them, of the idle slots and, where
+    # the caller has sorted them by length, of the long ones.
+    number = np.arange(size)
+    slot = (number % len(local)) * (total // len(local)) + number // len(local)
+    order, idle = np.zeros(total, int), np.ones(total, bool)
+    order[slot], idle[slot] = number, False
     padded = jax.tree.map(lambda leaf: leaf[order], members)
-    idle = np.arange(total) >= size
     steps = jnp.where(jnp.asarray(idle), 0, jnp.asarray(padded.recipe.max_steps))
     padded = padded._replace(recipe=padded.recipe._replace(max_steps=steps))
     results = _program(settings, chunk, local)(padded)
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[:size], results)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[slot], results)
