@@ -36,12 +36,12 @@ class MarginTable(NamedTuple):
     def accuracy(self, log_rivals: float) -> float:
         """sum_i w_i exp(-exp(log_rivals + log_risk_i)), log_rivals = ln(J - 1)."""
         with np.errstate(over="ignore", under="ignore"):
-            return min(float(self.weights @ np.exp(-np.exp(log_rivals + self.log_risk))), 1.0)
+            return min(float(np.sum(self.weights * np.exp(-np.exp(log_rivals + self.log_risk)))), 1.0)
 
     def error(self, log_rivals: float) -> float:
         """1 - accuracy, without cancellation."""
         with np.errstate(over="ignore", under="ignore"):
-            return float(self.weights @ -np.expm1(-np.exp(log_rivals + self.log_risk)))
+            return float(np.sum(self.weights * -np.expm1(-np.exp(log_rivals + self.log_risk))))
 
 
 def shrinkage(signal_power: float, mean_noise: float, learner: str) -> float:

@@ -13,14 +13,17 @@ multinomial: the same expression with p_n e^(i t n) in place of p_n is the chara
 its Fourier coefficient at I, divided by P(Poisson(I) = I), is the exact value.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from sim.theory.codebooks import shrinkage
 from sim.theory.distances import REACH, cumulative, noncentral_chi_log_density, norm_nodes, panel_nodes, panel_rule
 from sim.types import FloatArray
+
+ComplexArray: TypeAlias = NDArray[np.complex128]
 
 EXACT_COUNTS_BELOW = 256  # classes; from here on the Poisson form errs by less than 1e-3 (tested)
 _CHARLIER_FROM = 24.0  # mean count from which 16 Gauss-Charlier nodes replace the sum over all counts
@@ -125,8 +128,8 @@ def independent_labels_accuracy(
         lower[index + 1] -= np.minimum(cumulative(rival, widths), 1.0).ravel()
         lower_unseen[index] = 1 - np.minimum((rival * before).sum(axis=(1, 2)), 1.0)
     keep = own.max(axis=0) > 1e-25
-    own, lower = own[:, keep], lower[:, keep]
-    rule = _Rule(counts, probabilities, own, lower, lower_unseen, norm_weights, learner == "bayes")
+    own, above = own[:, keep], 1 - lower[:, keep]
+    rule = _Rule(counts, probabilities, own, above, lower_unseen, norm_weights, learner == "bayes")
     return min(_fixed_total(rule, num_classes, mean_count) if exact else rule.at(num_classes, 0.0).real, 1.0)
 
 
@@ -136,23 +139,30 @@ class _Rule(NamedTuple):
     counts: FloatArray
     probabilities: FloatArray
     own: FloatArray
-    lower: FloatArray
+    above: FloatArray
     lower_unseen: FloatArray
     norm_weights: FloatArray
     ties: bool
 
     def at(self, num_classes: int, angle: float) -> complex:
-        phased = self.probabilities * np.exp(1j * angle * self.counts) if angle else self.probabilities
+        phased = self.probabilities * np.exp(1j * angle * self.counts)
         with np.errstate(divide="ignore", invalid="ignore", under="ignore"):
             # total minus the part above, so that J = 10^6 rivals see 1 - F without cancellation
-            mixture = phased.sum() - phased @ (1 - self.lower)
-            total = np.sum((phased @ self.own) * mixture ** (num_classes - 1))
+            mixture = phased.sum() - _combine(phased, self.above)
+            total = np.sum(_combine(phased, self.own) * mixture ** (num_classes - 1))
             if self.ties and self.probabilities[0] > 0:
-                below = phased[1:] @ self.lower_unseen
+                below = _combine(phased[1:], self.lower_unseen)
                 both = phased[0] + below
                 tied = both**num_classes - below**num_classes
                 total += np.sum(self.norm_weights * tied) / num_classes
         return complex(total)
+
+
+def _combine(phased: ComplexArray, table: FloatArray) -> ComplexArray:
+    """sum_n phased_n table_n of shape (nodes,), real and imaginary part by one real product."""
+    parts = np.stack([phased.real, phased.imag])
+    real, imaginary = np.einsum("an,nk->ak", parts, table)
+    return np.asarray(real + 1j * imaginary)
 
 
 def _fixed_total(rule: _Rule, num_classes: int, mean_count: float) -> float:
