@@ -80,11 +80,11 @@ def draw(source: Source, out: Path) -> Drawing:
     first = next(iter(points.values())).columns
     task = (int(first["dimension"][0]), float(first["signal_power"][0]), float(first["noise"][0]) ** 2)
     with paper_style():
-        canvas = make_canvas(DOUBLE, 2.7)
+        canvas = make_canvas(DOUBLE, 2.8)
         panels = canvas.subplots(1, len(ratios), sharey=True, squeeze=False)[0]
         numbers = [row for axes, n in zip(panels, ratios, strict=True) for row in _draw_panel(axes, n, points, task)]
         panels[0].set_ylabel("accuracy")
-        add_legend(canvas, [LIMITS[k] for k in ("learned", "known", "fano", "chance")] + [ARMS[a] for a in points], 4)
+        add_legend(canvas, [LIMITS[k] for k in ("learned", "known", "fano", "chance")] + [ARMS[a] for a in points], 3)
         caption = (
             "Accuracy against the number of outputs J on random codewords "
             f"(D = {task[0]}, gD = {task[1] * task[0]:g}), equal counts, one panel for each number of images a class. "
@@ -93,8 +93,8 @@ def draw(source: Source, out: Path) -> Drawing:
             "images. Bars: 95% intervals over seeds, where they are wider than the marker."
         )
         alternative = (
-            f"{len(ratios)} panels for I/J = {', '.join(f'{n:g}' for n in ratios)} of accuracy against "
-            "the number of outputs on a logarithmic axis: lines for the Fano bound, the known-codeword ceiling, the exact learned "
+            f"{len(ratios)} panels for I/J = {', '.join(f'{n:g}' for n in ratios)} of accuracy against the number of "
+            "outputs on a logarithmic axis: lines for the Fano bound, the known-codeword ceiling, the exact learned "
             "ceiling and chance, all falling with J; points for the Bayes learner, which lie on its ceiling, and for "
             "the networks. The numbers are in the CSV file."
         )

@@ -107,12 +107,13 @@ def draw(source: Source, out: Path) -> Drawing:
     looks = ladder([float(j) for arm in arms.values() for j in arm.points.columns["outputs"]], "J")
     numbers = []
     with paper_style():
-        canvas = make_canvas(DOUBLE, 0.5 + 1.75 * len(arms))
+        canvas = make_canvas(DOUBLE, 0.5 + 1.85 * len(arms))
         panels = canvas.subplots(len(arms), 3, sharey=True, squeeze=False)
         for row, (name, arm) in zip(panels, arms.items(), strict=True):
             for axes, panel in zip(row, arm.panels, strict=True):
                 numbers += _draw_panel(axes, panel, arm, looks)
-            row[0].set_ylabel(f"{ARMS[name].label}\n(A − 1/J) / (1 − 1/J)")
+            row[0].set_title(ARMS[name].label, loc="left")
+            row[0].set_ylabel("(A − 1/J) / (1 − 1/J)")
         add_legend(canvas, list(looks.values()), len(looks))
         return save(canvas, numbers, out, NAME, CAPTION, ALTERNATIVE)
 

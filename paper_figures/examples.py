@@ -14,7 +14,7 @@ from paper_figures.style import DOUBLE, GREY_SCALE, Drawing, make_canvas, paper_
 from sim.generators.blocks import BLOCKS, BlocksSpec
 from sim.generators.codebook import CODEBOOK, CodebookSpec
 from sim.generators.fields import FIELDS, FieldsSpec
-from sim.types import Generator
+from sim.types import Batch, Generator, Key
 
 NAME = "examples"
 SUMMARY = "example images of every generator, with their label maps"
@@ -86,6 +86,12 @@ def _draw_panel(panel: SubFigure, example: _Example, images: Any, labels: Any) -
     return numbers
 
 
+def _generate(generator: Generator, key: Key, spec: Any) -> Batch:
+    """The first images of a stream, compiled in the fastest way: six images cost nothing to draw."""
+    compiled = jax.jit(generator.generate, static_argnums=2, compiler_options={"xla_backend_optimization_level": 0})
+    return compiled(key, spec, PANES)
+
+
 def draw(source: Source, out: Path) -> Drawing:
     """Draw images from the generators, and save; no rows are read."""
     del source
@@ -96,7 +102,7 @@ def draw(source: Source, out: Path) -> Drawing:
         panels: Any = canvas.subfigures(3, 2, wspace=0.03, hspace=0.02)
         for index, (example, panel) in enumerate(zip(examples, panels.flat, strict=True)):
             key = jax.random.fold_in(jax.random.key(KEY), index)
-            batch = example.generator.generate(key, example.spec, PANES)
+            batch = _generate(example.generator, key, example.spec)
             numbers += _draw_panel(panel, example, np.asarray(batch.images), np.asarray(batch.labels))
         return save(canvas, numbers, out, NAME, CAPTION, ALTERNATIVE)
 

@@ -27,7 +27,7 @@ from paper_figures.style import (
 NAME = "heads"
 SUMMARY = "exact match and rho of different heads on identical images, at I/J = 1 and 4"
 TRAINED = (*HEADS, RELABELLED)
-METRICS = {"exact_match": "exact match", "rho": "rho (chance 0, known codewords 1)"}
+METRICS = {"exact_match": "exact match", "rho": "rho"}
 CEILINGS = {"known": "bayes_known", "composed": "bayes_composed", "class_mean": "bayes_learned"}
 CELL = ("outputs", "inputs", "chance", *CEILINGS.values())
 

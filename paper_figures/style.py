@@ -26,7 +26,7 @@ from sim.types import FloatArray
 SINGLE, DOUBLE = 3.4, 7.0  # width of a column and of a page, inches
 DOTS = 300  # a printer's resolution, dots an inch
 GREY_SCALE = "cividis"  # a scale of lightness that stays one in grey and for any colour vision
-MOST_TICKS = 6
+MOST_TICKS = 7
 MARGIN = 1.4  # a logarithmic axis goes on by this factor beyond its points
 
 _SETTINGS: dict[Any, Any] = {
@@ -55,7 +55,7 @@ class Look(NamedTuple):
 
 _SHORT, _LONG = (0, (3.0, 1.2)), (0, (6.0, 1.5))
 LIMITS = {
-    "learned": Look("exact ceiling, learned from I images", "#000000"),
+    "learned": Look("exact ceiling from I images", "#000000"),
     "known": Look("ceiling, codewords known", "#555555", line="--"),
     "composed": Look("ceiling, composition known", "#000000"),
     "class_mean": Look("ceiling, maps as unrelated classes", "#8A7A3B", line="--"),
@@ -189,6 +189,7 @@ def ratio_axis(axis: Axis, ratios: ArrayLike, label: str) -> None:
     _scale(axis, (values.min() / MARGIN, values.max() * MARGIN))
     powers = np.arange(np.ceil(np.log(values.min()) / np.log(4) - 0.25), np.log(values.max()) / np.log(4) + 0.25)
     axis.set_major_locator(FixedLocator((4.0 ** powers[:: -(-len(powers) // MOST_TICKS)]).tolist()))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if value >= 1 else f"1/{1 / value:g}"))
     axis.set_label_text(label)
 
 

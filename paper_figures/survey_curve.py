@@ -14,6 +14,7 @@ from paper_figures.style import (
     ARMS,
     DOUBLE,
     LIMITS,
+    MARGIN,
     SINGLE,
     Drawing,
     Look,
@@ -65,7 +66,8 @@ def _draw_panel(axes: Axes, rows: Columns, field: str, metric: str, inputs: list
                 look = ARMS[arm]._replace(**change)
                 draw_points(axes, points.columns["log2_outputs"], points.mean, points.interval, look)
                 numbers += points.rows(["log2_outputs"], field=field, metric=metric, series=arm, inputs=images)
-    count_axis(axes.xaxis, rows["log2_outputs"], "")
+    bits = rows["log2_outputs"].astype(float)
+    count_axis(axes.xaxis, 4.0 ** np.arange(8), "", (bits.min() / MARGIN, bits.max() * MARGIN))
     score_axis(axes)
     return numbers
 

@@ -22,6 +22,7 @@ CELL = (
     "inputs", "outputs", "balanced", "signal_power", "noise", "dimension", "tiles", "labels", "tile_dimension",
     "similarity", "field", "rows", "columns", "spacing", "stay", "coupling",
 )  # fmt: skip
+VARIANT = ("max_steps", "init_seed", "width")  # what the robustness arms of a study vary within a cell
 
 
 def chosen(columns: Columns, **wanted: Any) -> Mask:
@@ -90,16 +91,18 @@ def check_leaks(
 ) -> LeakTest:
     """No arm may beat the exact learner on the same images: one-sided paired t, pooled variance, Holm at .001."""
     differences: list[FloatArray] = []
+    reference = chosen(columns, arm=learner)
+    everything = filled(columns)
+    cell_of, _ = group_rows(everything, list(CELL))
+    variant_of, _ = group_rows(
+        {name: np.nan_to_num(columns[name].astype(float), nan=-1.0) for name in VARIANT}, VARIANT
+    )
     for arm in arms:
-        first, second = chosen(columns, arm=arm), chosen(columns, arm=learner)
-        if not first.any() or not second.any():
-            continue
-        pairs = paired(columns, first, second, value)
-        key, _ = group_rows(take(filled(columns), chosen(columns)), list(CELL))
-        number = np.full(len(columns["arm"]), -1)
-        number[chosen(columns)] = key
-        cells = number[pairs.first_rows]
-        differences += [pairs.difference[cells == cell] for cell in np.unique(cells)]
+        rows = chosen(columns, arm=arm)
+        for variant in np.unique(variant_of[rows]):
+            pairs = paired(columns, rows & (variant_of == variant), reference, value)
+            cells = cell_of[pairs.first_rows]
+            differences += [pairs.difference[cells == cell] for cell in np.unique(cells)]
     return leak_test(differences)
 
 

@@ -208,6 +208,12 @@ def composed_accuracy(
         0.92462
     """
     tiles = checks.require_whole("tiles", tiles, 1)
+    labels = checks.require_whole("labels", labels, 1)
+    checks.require_one_of("class_counts", class_counts, CLASS_COUNTS)
+    if samples_per_codeword is not None:
+        samples_per_codeword = _whole_images(
+            samples_per_codeword, labels, class_counts, "samples_per_codeword", "labels"
+        )
     checks.require(similarity in (0, 1), "similarity", "0 (own codebooks) or 1 (one shared codebook)", similarity)
     tile_accuracy = gaussian_codebook_accuracy(
         labels, tile_dimension, signal_power, noise_power, samples_per_codeword, class_counts=class_counts
@@ -217,7 +223,7 @@ def composed_accuracy(
     samples = np.inf if samples_per_codeword is None else float(samples_per_codeword)
     equal = class_counts == "equal" or samples_per_codeword is None
     return composition.shared_codebook_match(
-        tiles, int(labels), int(tile_dimension), signal_power, noise_power, samples, equal, tile_accuracy
+        tiles, labels, int(tile_dimension), signal_power, noise_power, samples, equal, tile_accuracy
     ).value
 
 

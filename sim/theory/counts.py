@@ -88,7 +88,7 @@ def independent_labels_accuracy(
         tail = np.minimum(rival_middle - REACH * rival_scale, middle - REACH * own_scale - 4 * rival_scale)
         start = np.minimum(start, coordinate(count, np.maximum(tail, 0.0)))
         stop = np.maximum(stop, coordinate(count, middle + REACH * own_scale))
-        # a third of the scale's range suffices where the square root compresses it near distance zero
+        # panels as fine as the narrowest own density needs, in units of u
         step = min(step, float(np.median(0.6 * own_scale * count.slope * middle / coordinate(count, middle))))
     unseen_at = np.full_like(norms, np.inf)
     if learner == "bayes" and probabilities[0] > 0:
@@ -127,6 +127,9 @@ def independent_labels_accuracy(
         rival = density(count.rival_power, norms)
         lower[index + 1] -= np.minimum(cumulative(rival, widths), 1.0).ravel()
         lower_unseen[index] = 1 - np.minimum((rival * before).sum(axis=(1, 2)), 1.0)
+    lost = float(np.max(np.abs(own[1:].sum(axis=1) - 1)))
+    if not lost < 1e-3:  # also catches NaN
+        raise ArithmeticError(f"the quadrature must keep all probability, lost {lost} at D={dimension}, J={num_classes}")
     keep = own.max(axis=0) > 1e-25
     own, above = own[:, keep], 1 - lower[:, keep]
     rule = _Rule(counts, probabilities, own, above, lower_unseen, norm_weights, learner == "bayes")

@@ -77,7 +77,7 @@ def disc_ceilings(grid_size: int, radii: tuple[float, ...], noise: float, num_dr
         grid_size: pixels on a side; maps x pixels at most 2^23 (32 x 32 with eight radii).
         radii: in pixels, > 0.
         noise: standard deviation, > 0.
-        num_draws: images drawn; None takes 300 to 4,000 within about a second.
+        num_draws: images drawn; None takes 300 to 4,000 within a few seconds.
 
     Raises:
         ValueError: an argument breaks its rule.
@@ -92,7 +92,7 @@ def disc_ceilings(grid_size: int, radii: tuple[float, ...], noise: float, num_dr
     listed = grid_size**4 * len(radii)
     checks.require(listed <= LARGEST_LIST, "grid_size**4 * len(radii)", "<= 2^23 (maps x pixels)", listed)
     maps = disc_maps(grid_size, tuple(radii))
-    num_draws = checks.optional_draws(num_draws) or int(np.clip(1e9 / maps.size, 300, 4000))
+    num_draws = checks.optional_draws(num_draws) or int(np.clip(5e8 / maps.size, 300, 4000))
     rng = np.random.default_rng(SEED)
     scores = []
     for first in range(0, num_draws, 500):

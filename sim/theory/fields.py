@@ -157,7 +157,7 @@ def field_ceilings(field: Field, noise: float, num_draws: int | None = None) -> 
     """Ceilings of a field seen with noise of standard deviation `noise`, by Monte Carlo with a fixed seed.
 
     Args:
-        num_draws: images drawn; None spends about a second at most, with 2,000 to 200,000 draws.
+        num_draws: images drawn; None spends a second or two at most, with 2,000 to 200,000 draws.
     """
     num_states = len(field.site)
     size = field.length * num_states
@@ -213,7 +213,7 @@ def chain_ceilings(
         noise: standard deviation, > 0.
         num_labels: L >= 2.
         spacing: distance of neighbouring means, > 0.
-        num_draws: images drawn; None takes 2,000 to 200,000 within about a second.
+        num_draws: images drawn; None takes 2,000 to 200,000 within a second or two.
 
     Example:
         >>> ceilings = chain_ceilings(8, 0.9, 1.0, num_draws=20_000)
