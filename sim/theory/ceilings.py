@@ -73,8 +73,7 @@ def gaussian_codebook_accuracy(
 
     Codewords c_j ~ N(0, g I_D), images c_y + N(0, s2 I_D); the learner scores by the distance to k * class mean:
     A(n, J) = E[(1 - F_rival)^(J-1)]. With `learner="bayes"` no learner does better on average. `class_counts="iid"`
-    is the same for labels drawn independently (n = I/J); see `sim.theory.counts`: a fixed I below 256 classes, from
-    there on a Poisson number of images with that mean, which differs by less than 1e-3.
+    is the same for labels drawn independently (n = I/J on average, I fixed); see `sim.theory.counts`.
 
     Args:
         num_classes: J >= 1.
