@@ -50,6 +50,16 @@ def _digits() -> tuple[np.ndarray, np.ndarray]:
     return scaled.reshape(-1, SIDE, SIDE).astype(np.float32), labels.astype(np.int32)
 
 
+def fewest_images(outputs: int) -> int:
+    """Images that any subset of `outputs` classes has at least: the sum over the smallest classes.
+
+    Example:
+        >>> fewest_images(2), fewest_images(10)
+        (351, 1797)
+    """
+    return int(np.sort(np.bincount(_digits()[1]))[:outputs].sum())
+
+
 def _make_world(key: Key, spec: DigitsSpec) -> DigitsWorld:
     _, labels = _digits()
     class_key, order_key = jax.random.split(key)

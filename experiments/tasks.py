@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.data import DIGITS, DigitsSpec
+from experiments.data import DIGITS, DigitsSpec, fewest_images
 from experiments.spec import Trial, UsageError
 from sim import learners
 from sim.generators.blocks import BlocksSpec
@@ -95,6 +95,11 @@ def make_spec(factors: Mapping[str, Any]) -> Any:
                 coupling=number(factors.get("coupling", 0.0)),
             )
         case "digits":
+            images = fewest_images(factors["outputs"])
+            if factors["inputs"] >= images:  # one at least must be left to be tested on
+                raise UsageError(
+                    f"inputs must be < {images} for {factors['outputs']} classes of digits, got {factors['inputs']}"
+                )
             return DigitsSpec(outputs=count(factors["outputs"]))
     raise UsageError(f"generator must be one of {sorted(ALL_GENERATORS)}, got {factors['generator']!r}")
 

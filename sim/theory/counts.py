@@ -115,7 +115,8 @@ def _make_rule(
     if dimension <= 8:
         # where a count's own distance is zero densities are singular (D = 1), and in few dimensions the nearest of
         # J rivals lies at a distance of order J^(-1/D), of which the coordinate may be the square
-        grades = [0.0, *(4.0 ** -np.arange(1, 3 + np.ceil(2 * max(np.log(num_classes), 7.0) / np.log(4) / dimension)))]
+        log_finest = max(float(np.log(num_classes)), 7.0 if dimension <= 2 else 0.0)
+        grades = [0.0, *(4.0 ** -np.arange(1, 3 + np.ceil(2 * log_finest / np.log(4) / dimension)))]
         zeros = np.array([np.sqrt(top - count.offset) + step * grade for count in seen for grade in grades])
         edges.append(np.clip(zeros, start, stop))
     nodes, widths = panel_nodes(np.sort(np.concatenate(edges, axis=1), axis=1))
