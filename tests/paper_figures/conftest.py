@@ -9,8 +9,6 @@ from experiments.store import Store
 from experiments.studies.registry import STUDIES
 from paper_figures.report import write_report
 
-MALICE = "<script>alert('x')</script>"
-
 
 def _limits(factors, generator):
     """(log2 J, chance, ceiling of exact match, pixel chance, pixel ceiling); plausible, not exact."""
@@ -48,25 +46,27 @@ def make_rows(study):
 
 
 @pytest.fixture(scope="session")
-def rows():
+def malice():
+    """Words that a record may hold and a page must not obey."""
+    return "<script>alert('x')</script>"
+
+
+@pytest.fixture(scope="session")
+def rows(malice):
     """Study -> rows, one trial of `heads` diverged for a reason that is no good HTML."""
     made = {study: make_rows(study) for study in STUDIES}
-    last = made["heads"][-1]
-    made["heads"][-1] = {
-        key: value
-        for key, value in last.items()
-        if key not in ("test_accuracy", "exact_match", "pixel_accuracy", "rho")
-    } | {"status": "diverged", "reason": MALICE}
+    scores = dict.fromkeys(("test_accuracy", "exact_match", "pixel_accuracy", "rho"))
+    made["heads"][-1] |= scores | {"status": "diverged", "reason": malice}
     return made
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory, rows):
+def store(tmp_path_factory, rows, malice):
     """All studies' rows."""
     store = Store(tmp_path_factory.mktemp("figures") / "store")
     for study, made in rows.items():
         store.publish(study, made)
-    store.append_ledger("digits", {"preset": "smoke", "trials": 24, "root_hash": MALICE})
+    store.append_ledger("digits", {"preset": "smoke", "trials": 24, "root_hash": malice})
     return store
 
 

@@ -13,7 +13,6 @@ from experiments.studies.registry import STUDIES
 from experiments.verdicts import judge_study
 from paper_figures import report
 from paper_figures.registry import FIGURES
-from tests.paper_figures.conftest import MALICE
 
 VOID = {"meta", "img", "br", "link", "input", "hr", "base", "source", "embed"}
 
@@ -114,11 +113,11 @@ def test_verdicts_fits_and_provenance_are_there(parsed, store, rows):
     assert {"verdicts.csv", "fits.csv", *(f"{name}.csv" for name in FIGURES)} <= set(downloads)
 
 
-def test_words_of_records_stay_words(page, parsed):
+def test_words_of_records_stay_words(page, parsed, malice):
     text = page.read_text(encoding="utf-8")
-    assert MALICE not in text
+    assert malice not in text
     assert text.count("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;") >= 1
-    assert MALICE in parsed.text  # the reader sees the reason as it was written
+    assert malice in parsed.text  # the reader sees the reason as it was written
 
 
 def test_words_of_verdicts_and_fits_stay_words(store, tmp_path, monkeypatch):
