@@ -71,6 +71,7 @@ def _draw_panel(axes: Axes, rows: Columns, field: str, metric: str, inputs: list
     score_axis(axes)
     if metric == "pixel_accuracy":
         axes.set_ylim(0.45, 1.02)  # chance is one half with two labels
+        axes.set_yticks([0.5, 0.75, 1], [".5", ".75", "1"])
     return numbers
 
 
