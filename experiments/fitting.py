@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from experiments.studies import codebook
-from experiments.studies.common import Columns, chosen, take
+from experiments.studies.common import Columns, chosen, take, usual_variant
 from experiments.verdicts import to_columns
 from sim.analysis.fits import LawScore, compare_laws
 from sim.theory.laws import LAWS
@@ -16,6 +16,7 @@ from sim.theory.laws import LAWS
 _BASE = ("inputs", "outputs", "chance")
 METRICS = {"codebook": ("test_accuracy",), "heads": ("exact_match", "pixel_accuracy"),
            "grid": ("exact_match", "pixel_accuracy"), "digits": ("test_accuracy",)}  # fmt: skip
+FITTED: dict[str, dict[str, Any]] = {"heads": {"labels": 4}, "grid": {"labels": 2, "field": "independent"}}
 MIN_CELLS = 6  # fewer cells than this cannot tell laws of two and three parameters apart
 
 
@@ -24,12 +25,8 @@ def _prepare(study: str, columns: Columns, arm: str, metric: str) -> dict[str, A
     if study == "codebook":
         rows = codebook.main_rows(columns, arm)
     else:
-        wanted: dict[str, Any] = {"arm": arm}
-        if study == "heads":
-            wanted["labels"] = 4
-        if study == "grid":
-            wanted |= {"labels": 2, "field": "independent"}
-        rows = take(columns, chosen(columns, **wanted))
+        wanted = {"arm": arm, **FITTED.get(study, {})}
+        rows = take(columns, chosen(columns, **wanted) & usual_variant(columns))
     if not len(rows["arm"]):
         return None
     chance = rows["pixel_chance"] if metric == "pixel_accuracy" else rows["chance"]

@@ -20,13 +20,12 @@ RECIPES_FILE = Path(__file__).parent / "studies" / "recipes.json"
 TUNED = ("learning_rate", "weight_decay", "input_noise")
 TUNING_SEEDS = (900_001, 900_002)  # far from the seeds 0, 1, 2, ... of every preset
 TUNING_STEPS = 4000  # the budget of a tuning trial, at most: recipes are ranked, not finished
-PLAIN_GRID = [
-    {"learning_rate": rate, "weight_decay": 0.0, "input_noise": 0.0} for rate in (3e-4, 6e-4, 1e-3, 2e-3, 4e-3, 8e-3)
-]
+PLAIN_RATES = (3e-5, 1e-4, 2e-4, 3e-4, 6e-4, 1e-3, 1.5e-3, 2e-3, 3e-3, 4e-3, 8e-3, 1.6e-2, 3e-2, 1e-1)
+PLAIN_GRID = [{"learning_rate": rate, "weight_decay": 0.0, "input_noise": 0.0} for rate in PLAIN_RATES]
 REGULARISED_GRID = [
     {"learning_rate": rate, "weight_decay": decay, "input_noise": noise}
     for rate in (1e-3, 3e-3)
-    for decay, noise in ((0.03, 0.5), (0.03, 1.0), (0.3, 1.0))
+    for decay, noise in ((0.03, 0.5), (0.03, 1.0), (0.3, 0.5), (0.3, 1.0), (0.3, 1.5), (1.0, 1.0), (3.0, 1.0))
 ]
 FALLBACK = {  # for shapes that no study has tuned: the middle of the grids
     "plain": {"learning_rate": 1e-3, "weight_decay": 0.0, "input_noise": 0.0},
@@ -35,7 +34,7 @@ FALLBACK = {  # for shapes that no study has tuned: the middle of the grids
 
 
 def grid(recipe: str) -> list[dict[str, float]]:
-    """The candidate recipes of an arm: six each, so that no arm is tuned harder than another."""
+    """The candidate recipes of an arm: fourteen each, so that no arm is tuned harder than another."""
     return PLAIN_GRID if recipe == "plain" else REGULARISED_GRID
 
 

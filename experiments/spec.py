@@ -25,6 +25,7 @@ from experiments.factors import (
 __all__ = ["ALGORITHM_VERSION", "FACTORS", "Factor", "Study", "Sweep", "Trial", "UsageError", "rule_hash"]
 
 ALGORITHM_VERSION = 1  # part of every identity: raised only when the same factors would give other results
+ANALYSIS_VERSION = 1  # part of every rule's hash: raised when the same rows would give another verdict
 Resolve = Callable[[dict[str, Any]], Mapping[str, Any]]  # factors with gaps -> factors with the recipe's numbers
 
 
@@ -346,10 +347,12 @@ class Study(NamedTuple):
 
 
 def rule_hash(study: Study) -> str:
-    """SHA-256 of what decides a verdict: the rule's words, the judge's source and the grids of all presets."""
+    """SHA-256 of what decides a verdict: the rule's words, the judge's source, the grids of all presets, and the
+    versions of algorithm and analysis."""
     source = study.rule_source
     if source is None:
         module = inspect.getmodule(study.judge)
         source = inspect.getsource(module or study.judge)
     grids = {name: [repr(sweep) for sweep in sweeps] for name, sweeps in study.presets.items()}
-    return _digest({"version": ALGORITHM_VERSION, "rule": study.rule, "source": source, "grids": grids})
+    versions = [ALGORITHM_VERSION, ANALYSIS_VERSION]
+    return _digest({"versions": versions, "rule": study.rule, "source": source, "grids": grids})

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from experiments.studies.common import Columns, chosen, take
-from experiments.studies.grid import ARCHITECTURES
+from experiments.studies.common import Columns, take
+from experiments.studies.grid import ARCHITECTURES, main_rows
 from paper_figures.selection import summarise
 from paper_figures.source import MissingRows, Source
 from paper_figures.style import (
@@ -78,7 +78,7 @@ def _draw_panel(axes: Axes, rows: Columns, field: str, metric: str, inputs: list
 def draw(source: Source, out: Path) -> Drawing:
     """Load study grid, take two labels and the smallest and largest I that every network has, draw, save."""
     columns = source.columns("grid")
-    rows = take(columns, chosen(columns, labels=LABELS))
+    rows = main_rows(columns, labels=LABELS)
     trained = [arm for arm in ARCHITECTURES if arm in rows["arm"]]
     if not trained:
         raise MissingRows(f"figure {NAME} must have finished rows of a trained arm with L = 2 in grid, got none")

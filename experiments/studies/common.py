@@ -39,6 +39,21 @@ def take(columns: Columns, mask: Mask) -> dict[str, NDArray[Any]]:
     return {name: column[mask] for name, column in columns.items()}
 
 
+def usual_variant(columns: Columns) -> Mask:
+    """Mask of the main arms: the smallest step budget, initial seed and width that an arm has in its cell.
+
+    Robustness arms raise one of the three.
+    """
+    group, _ = group_rows(filled(columns), [*CELL, "arm"])
+    mask: Mask = np.ones(len(group), dtype=bool)
+    for name in VARIANT:
+        value = np.nan_to_num(columns[name].astype(np.float64), nan=-1.0)
+        smallest = np.full(len(np.unique(group)), np.inf)
+        np.minimum.at(smallest, group, value)
+        mask &= value == smallest[group]
+    return mask
+
+
 def filled(columns: Columns) -> dict[str, NDArray[Any]]:
     """Cell columns with one value for "does not apply", so that rows can be compared and grouped."""
     out = dict(columns)

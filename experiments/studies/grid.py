@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from experiments.spec import Study, Sweep
-from experiments.studies.common import EXPLORATORY_LEVEL, Columns, check_leaks, chosen, take, verdict
+from experiments.studies.common import EXPLORATORY_LEVEL, Columns, check_leaks, chosen, take, usual_variant, verdict
 from sim.analysis.compare import Estimate, paired_t
 
 CLAIM = '"J = L^(M x N)" and "no good results are expected ... unless the resolution of the image is extremely small"'
@@ -34,12 +34,16 @@ Safety: no network beats the paired exact posterior in pixel accuracy (Holm at .
 SIDES = ((2, 2), (4, 4), (8, 8), (16, 16))
 
 
+CONV: dict[str, Any] = {"network": "conv", "width": 16, "batch_size": 8, "recipe": "plain"}
+DENSE: dict[str, Any] = {"network": "mlp", "head": "dense", "recipe": "regularised"}
+CONV_STEPS, DENSE_STEPS = 1500, 4000
+
+
 def _fields(shape: tuple[int, int], **others: Any) -> tuple[Sweep, ...]:
     task = {"generator": "fields", "rows": shape[0], "columns": shape[1], **others}
     two = ["independent", "chain", "ising"]
     exact = two if shape[0] * shape[1] <= 16 else two[:2]
-    conv = {"network": "conv", "width": 16, "batch_size": 8, "recipe": "plain", "max_steps": 1500}
-    dense = {"network": "mlp", "head": "dense", "recipe": "regularised", "max_steps": 4000}
+    conv, dense = CONV | {"max_steps": CONV_STEPS}, DENSE | {"max_steps": DENSE_STEPS}
     sweeps = [
         Sweep(**task, network="bayes", labels=2, field=exact, inputs=[64, 512, 4096], seeds=10, test_items=2000),
         Sweep(**task, **conv, receptive_field=[1, 7], labels=2, field=two, inputs=[64, 512], seeds=10,
@@ -72,6 +76,22 @@ def _jway() -> tuple[Sweep, ...]:
     return (*sweeps, Sweep(**(task | more), **trained, max_steps=4000, seeds=4))
 
 
+NAMED = (("independent", (4, 4)), ("chain", (8, 8)), ("ising", (8, 8)))  # the three cells of the robustness arms
+
+
+def _robustness() -> tuple[Sweep, ...]:
+    """Four times the step budget, I = 512."""
+    sweeps: list[Sweep] = []
+    for field, (rows, columns) in NAMED:
+        cell: dict[str, Any] = {"generator": "fields", "rows": rows, "columns": columns, "labels": 2, "field": field,
+                                "inputs": 512, "seeds": 4, "test_items": 2000}  # fmt: skip
+        sweeps += [
+            Sweep(**cell, **CONV, receptive_field=7, max_steps=4 * CONV_STEPS),
+            Sweep(**cell, **DENSE, max_steps=4 * DENSE_STEPS),
+        ]
+    return tuple(sweeps)
+
+
 def _smoke() -> tuple[Sweep, ...]:
     sweeps = []
     for side in (2, 4):
@@ -88,12 +108,18 @@ def _smoke() -> tuple[Sweep, ...]:
 
 PRESETS = {
     "smoke": _smoke(),
-    "laptop": (*(sweep for shape in SIDES for sweep in _fields(shape)), *_jway()),
+    "laptop": (*(sweep for shape in SIDES for sweep in _fields(shape)), *_jway(), *_robustness()),
     "paper": (
         *(sweep for shape in (*SIDES, (32, 32)) for sweep in _fields(shape)),
         *_jway(),
+        *_robustness(),
     ),
 }
+
+
+def main_rows(columns: Columns, **wanted: Any) -> dict[str, Any]:
+    """The finished rows of the main arms."""
+    return take(columns, chosen(columns, **wanted) & usual_variant(columns))
 
 
 def slopes(columns: Columns, arm: str) -> Estimate | None:
@@ -101,7 +127,7 @@ def slopes(columns: Columns, arm: str) -> Estimate | None:
 
     Each seed's slope is taken within (field, I), so that differences between fields and amounts of data do not enter.
     """
-    rows = take(columns, chosen(columns, arm=arm, labels=2))
+    rows = main_rows(columns, arm=arm, labels=2)
     if not len(rows["arm"]):
         return None
     pixels = np.log2(rows["rows"].astype(float) * rows["columns"].astype(float))

@@ -20,6 +20,7 @@ from experiments.studies.common import (
     chosen,
     paired,
     take,
+    usual_variant,
     verdict,
 )
 from sim.analysis.compare import paired_t, tost
@@ -54,6 +55,24 @@ def _sweep(tiles: int, inputs: list[int], seeds: int, labels: int = 4, steps: in
     )
 
 
+NAMED = ((3, 256), (4, 256), (5, 1024))  # (m, I): the three cells of the robustness arms
+
+
+def _robustness() -> tuple[Sweep, ...]:
+    """Four times the step budget for every head, and a J-way head four times as wide."""
+    sweeps: list[Sweep] = []
+    for tiles, inputs in NAMED:
+        cell: dict[str, Any] = {
+            "generator": "blocks", "tiles": tiles, "similarity": 1.0, "signal_power": 1.5, "inputs": inputs,
+            "network": "mlp", "recipe": "regularised", "seeds": 4,
+        }  # fmt: skip
+        sweeps += [
+            Sweep(**cell, head=["jway", "dense", "shared"], max_steps=32_000),
+            Sweep(**cell, head="jway", width=512, max_steps=8000),
+        ]
+    return tuple(sweeps)
+
+
 PRESETS = {
     "smoke": tuple(
         sweep.override({"width": 64, "test_items": 1000} if "head" in sweep.factors else {"test_items": 1000})
@@ -67,10 +86,7 @@ PRESETS = {
         *_sweep(6, [4096], 10, steps=6000), *_sweep(6, [1024], 4, steps=6000),
         *_sweep(4, [81], 10, labels=3), *_sweep(5, [243], 10, labels=3),
         *_sweep(6, [729], 10, labels=3),
-        Sweep(generator="blocks", tiles=4, similarity=1.0, signal_power=1.5, inputs=256, network="mlp",
-              recipe="regularised", head=["jway", "dense", "shared"], max_steps=32_000, seeds=4),
-        Sweep(generator="blocks", tiles=4, similarity=1.0, signal_power=1.5, inputs=256, network="mlp",
-              recipe="regularised", head="jway", width=512, max_steps=8000, seeds=4),
+        *_robustness(),
     ),
     "paper": tuple(
         sweep for tiles in range(2, 7) for labels in (2, 3, 4)
@@ -80,12 +96,8 @@ PRESETS = {
 
 
 def main_rows(columns: Columns, labels: int = 4) -> dict[str, Any]:
-    """The rows of the main arms: usual width and step budget, finished, with their cell's J attached."""
-    steps = columns["max_steps"].astype(float)
-    usual = np.isnan(steps) | (steps <= 8000)
-    width = columns["width"].astype(float)
-    narrow = np.isnan(width) | (width <= 128)
-    rows = take(columns, chosen(columns, labels=labels, balanced=True) & usual & narrow)
+    """The finished rows of the main arms, with their cell's J attached."""
+    rows = take(columns, chosen(columns, labels=labels, balanced=True) & usual_variant(columns))
     return {**rows, "outputs": rows["labels"].astype(float) ** rows["tiles"].astype(float)}
 
 

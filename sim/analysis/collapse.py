@@ -1,6 +1,6 @@
 """Data collapse: find the scaling that lays the curves of all outputs on one master curve.
 
-The parameters minimise the residuals of one smooth spline through all scaled points (`master_curve`); the qualities
+The parameters maximise the evidence for one smooth spline through all scaled points (`master_curve`); the qualities
 of physics, which jump where curves change order, are computed at the end and calibrated, never descended.
 """
 
@@ -14,7 +14,7 @@ from scipy import optimize
 from sim.analysis.collapse_quality import bhattacharjee_seno, houdayer_hartmann
 from sim.analysis.curves import rescale
 from sim.analysis.law_bootstrap import far_draws
-from sim.analysis.master_curve import MasterCurve, fit_curves, fit_master_curve
+from sim.analysis.master_curve import LEVELS, MasterCurve, fit_curves, fit_master_curve
 from sim.analysis.resampling import make_cells, percentile_interval, pool_seeds, resample_means
 from sim.analysis.surface import LIMIT
 from sim.types import FloatArray
@@ -23,8 +23,9 @@ Scaling: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, float]], tuple[Fl
 
 GRID = {1: 25, 2: 9}  # start values a parameter; 5 from three parameters on
 POLISHED = 4
-AGREE = 1e-3
+AGREE = 0.01  # starts agree whose log evidences differ by less: far below what any interval can tell
 STEP = 1e-4  # finite difference, as a share of the bounds: spans the kinks where points change order
+REACH = 0.02  # arms of the first star of the bootstrap, as a share of the bounds
 STAR_ERROR = 0.5  # largest error of a quadratic minimum, in standard deviations of the estimate
 
 
@@ -112,6 +113,7 @@ class _Problem(NamedTuple):
     bounded: bool
     low: FloatArray
     high: FloatArray
+    levels: FloatArray = LEVELS  # roughness and misfit that the master curve may have
 
     def scaled(self, values: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Scaled x and y."""
@@ -123,49 +125,45 @@ class _Problem(NamedTuple):
         gap = self.scaled(values, y + self.error)[1] - self.scaled(values, y)[1]
         return np.maximum(np.abs(gap), 1e-12)
 
-    def residuals(self, values: FloatArray, y: FloatArray) -> FloatArray:
-        """Standardised residuals of the master curve."""
-        x, scaled = self.scaled(values, y)
-        return fit_curves(x, scaled[None, :], self.scaled_error(values, y), self.bounded)[1][0]
-
     def losses(self, values: FloatArray, y: FloatArray, draws: FloatArray) -> FloatArray:
-        """Sum of squared residuals of each row of `draws`, with the x and the errors of `y`."""
+        """Minus twice the log evidence of each row of `draws`, with the x and the errors of `y`."""
         x, _ = self.scaled(values, y)
         rows = np.array([self.scaled(values, row)[1] for row in draws])
-        return np.asarray(np.sum(fit_curves(x, rows, self.scaled_error(values, y), self.bounded)[1] ** 2, axis=1))
+        return fit_curves(x, rows, self.scaled_error(values, y), self.bounded, self.levels).evidence
 
-    def solve(self, start: FloatArray, y: FloatArray, tolerance: float = 1e-8) -> tuple[FloatArray, float, FloatArray]:
-        """Least squares from one start: parameters, half the sum of squares, Jacobian."""
+    def settled(self, values: FloatArray, y: FloatArray) -> "_Problem":
+        """The same problem with the roughness and misfit that have the most evidence at `values`: for resamples."""
+        x, scaled = self.scaled(values, y)
+        return self._replace(levels=fit_curves(x, scaled[None], self.scaled_error(values, y), self.bounded).level)
+
+    def solve(self, start: FloatArray, y: FloatArray) -> tuple[FloatArray, float]:
+        """Descend from one start: parameters and minus twice the log evidence."""
         span = self.high - self.low
-        # From 1 to 2 over the bounds, so that the relative step is a share of the bounds even where a parameter is 0.
-        solution = optimize.least_squares(
-            lambda u: self.residuals(self.low + (u - 1) * span, y),
-            np.clip(1 + (start - self.low) / span, 1 + 1e-9, 2 - 1e-9),
-            bounds=(1.0, 2.0),
-            diff_step=STEP,
-            max_nfev=30,
-            ftol=tolerance,
-            xtol=tolerance,
+        solution = optimize.minimize(
+            lambda u: float(self.losses(self.low + u * span, y, y[None])[0]),
+            np.clip((start - self.low) / span, 0.0, 1.0),
+            method="L-BFGS-B",
+            bounds=[(0.0, 1.0)] * len(span),
+            options={"eps": STEP, "maxiter": 30, "ftol": 1e-7},
         )
-        return self.low + (solution.x - 1) * span, float(solution.cost), solution.jac / span
+        return self.low + solution.x * span, float(solution.fun)
 
 
-def _search(problem: _Problem, y: FloatArray, starts: ArrayLike | None) -> tuple[FloatArray, FloatArray, int, int]:
-    """Best parameters, the Jacobian there, starts that agree and starts that were polished."""
+def _search(problem: _Problem, y: FloatArray, starts: ArrayLike | None) -> tuple[FloatArray, int, int]:
+    """Best parameters, starts that agree and starts that were polished."""
     size = len(problem.low)
     if size == 0:
-        return np.empty(0), np.empty((0, 0)), 1, 1
+        return np.empty(0), 1, 1
     if starts is None:
         shares = (np.arange(GRID.get(size, 5)) + 0.5) / GRID.get(size, 5)
         grid = np.stack(np.meshgrid(*[shares] * size, indexing="ij"), axis=-1).reshape(-1, size)
         points = problem.low + grid * (problem.high - problem.low)
     else:
         points = np.asarray(starts, dtype=np.float64).reshape(-1, size)
-    losses = [float(np.sum(problem.residuals(point, y) ** 2)) for point in points]
+    losses = [float(problem.losses(point, y, y[None])[0]) for point in points]
     polished = [problem.solve(points[i], y) for i in np.argsort(losses, kind="stable")[:POLISHED]]
-    costs = np.array([cost for _, cost, _ in polished])
-    estimate, _, jacobian = polished[int(np.argmin(costs))]
-    return estimate, jacobian, int(np.sum(costs <= costs.min() * (1 + AGREE) + 1e-9)), len(polished)
+    costs = np.array([cost for _, cost in polished])
+    return polished[int(np.argmin(costs))][0], int(np.sum(costs <= costs.min() + 2 * AGREE)), len(polished)
 
 
 def _star_minima(
@@ -194,24 +192,21 @@ def _star_minima(
     return np.asarray(np.clip(centre + z @ directions.T, problem.low, problem.high))
 
 
-def _resampled(
-    problem: _Problem, estimate: FloatArray, jacobian: FloatArray, y: FloatArray, draws: FloatArray
-) -> FloatArray:
+def _resampled(problem: _Problem, estimate: FloatArray, y: FloatArray, draws: FloatArray) -> FloatArray:
     """Estimates for each row of `draws`, by quadratics at the scale of their own spread.
 
     Three rows are also solved in full; if one of them lies off by over half the spread, all are.
     """
     if len(estimate) == 0:
         return np.empty((len(draws), 0))
-    reach = (problem.high - problem.low) / 8
-    normal = jacobian.T @ jacobian + np.diag(1 / reach**2)
-    cloud = _star_minima(problem, estimate, np.asarray(np.linalg.inv(normal)), y, draws)
-    spread = np.atleast_2d(np.cov(cloud, rowvar=False)) + np.diag(1e-12 * reach**2)
+    reach = REACH * (problem.high - problem.low)
+    cloud = _star_minima(problem, estimate, np.diag(reach**2), y, draws)
+    spread = np.atleast_2d(np.cov(cloud, rowvar=False)) + np.diag(1e-6 * reach**2)
     cloud = _star_minima(problem, cloud.mean(axis=0), spread, y, draws)
     for index in far_draws(cloud):
-        exact = problem.solve(cloud[index], draws[index], 1e-5)[0]
+        exact, _ = problem.solve(cloud[index], draws[index])
         if np.any(np.abs(exact - cloud[index]) > STAR_ERROR * (cloud.std(axis=0) + 1e-12)):
-            return np.array([problem.solve(start, row, 1e-5)[0] for start, row in zip(cloud, draws, strict=True)])
+            return np.array([problem.solve(start, row)[0] for start, row in zip(cloud, draws, strict=True)])
     return np.asarray(cloud)
 
 
@@ -276,9 +271,9 @@ def collapse(
         raise ValueError(f"bounds must be finite with low < high, got {dict(bounds or {})}")
     pool = pool_seeds(cells)
     problem = _Problem(scaling, names, cells.columns, pool.standard_error, bounded, low, high)
-    estimate, jacobian, agreeing, tried = _search(problem, cells.mean, starts)
+    estimate, agreeing, tried = _search(problem, cells.mean, starts)
     draws = cells.mean + resample_means(pool, resamples, level, np.random.default_rng(seed))
-    cloud = _resampled(problem, estimate, jacobian, cells.mean, draws)
+    cloud = _resampled(problem.settled(estimate, cells.mean), estimate, cells.mean, draws)
     limits = percentile_interval(cloud, level)
     x, scaled = problem.scaled(estimate, cells.mean)
     error = problem.scaled_error(estimate, cells.mean)

@@ -4,6 +4,9 @@ A uniform cubic B-spline over the whole range of x, one coefficient for two poin
 through a logistic link: learning curves are nearly straight there, so that few coefficients follow a steep rise on a
 coarse grid without bias (a plain spline moves gamma by .1 on three curves of four points). The spline cannot follow
 curves that lie apart, wherever they are shifted, and it changes smoothly while they slide past each other.
+
+A collapse compares scalings by the evidence for such a curve, not by its residuals: where points of several curves
+share one x, the spline has fewer places to bend at, and residuals alone would always prefer to move them apart.
 """
 
 from typing import NamedTuple
@@ -16,7 +19,13 @@ from sim.types import FloatArray
 
 POINTS_A_COEFFICIENT = 2
 MIN_COEFFICIENTS, MAX_COEFFICIENTS = 6, 14
-ROUGHNESS = 2.0  # a second difference of 2 (logits, or standard deviations of y) costs as much as one standard error
+# What the data choose among: the evidence is averaged over all pairs. Prior standard deviation of second differences,
+# in logits (or standard deviations of y), from nearly straight to a turn at every knot; and what the points miss the
+# curve by beside their errors (of accuracy, or in standard deviations of y), without which a scaling that is not exact
+# would be chosen by how well the curve can zigzag.
+ROUGHNESS = (0.1, 0.5, 2.5)
+MISFIT = (0.0, 0.01, 0.03, 0.1)
+MONOTONE_ROUGHNESS = 2.0  # of `master_curve_residuals`, whose curve is held by its monotony
 NOISELESS = 0.01  # error of accuracy taken to weigh the penalty where no errors are given
 ITERATIONS = 12
 
@@ -59,32 +68,63 @@ def spline_size(points: int) -> int:
     return int(np.clip(points // POINTS_A_COEFFICIENT, MIN_COEFFICIENTS, MAX_COEFFICIENTS))
 
 
-def fit_curves(x: FloatArray, y: FloatArray, error: FloatArray, bounded: bool) -> tuple[FloatArray, FloatArray]:
+class CurveFits(NamedTuple):
+    """Splines through many sets of values.
+
+    Attributes:
+        coefficients: at the best level, shape (sets, size).
+        evidence: minus twice the log evidence, averaged over the levels, shape (sets,).
+        level: roughness and misfit with the most evidence, shape (sets, 2).
+    """
+
+    coefficients: FloatArray
+    evidence: FloatArray
+    level: FloatArray
+
+
+LEVELS = np.stack([grid.ravel() for grid in np.meshgrid(ROUGHNESS, MISFIT)], axis=1)
+
+
+def fit_curves(
+    x: FloatArray, y: FloatArray, error: FloatArray, bounded: bool, levels: FloatArray = LEVELS
+) -> CurveFits:
     """Penalised splines through many sets of values at the same x, by damped Gauss-Newton on all at once.
+
+    With residuals r, weights W = 1 / (errors^2 + misfit^2) and second differences d = D c of the coefficients, a priori
+    N(0, t^2), minus twice the log evidence is, by Laplace's method and up to a constant,
+
+        r' W r - ln det W + |d|^2 / t^2 + ln det(B' W B + D' D / t^2) + (coefficients - 2) ln t^2,
+
+    B the spline basis (through the link's slope): fit, roughness, and how much the data could bend the curve. The
+    evidence is averaged over `ROUGHNESS` (t) and `MISFIT`.
 
     Args:
         x: scaled x, shape (points,).
         y: scaled values, shape (sets, points).
         error: standard errors, shape (points,).
         bounded: whether values lie between 0 and 1 (noise aside).
+        levels: pairs of roughness and misfit to average over, shape (levels, 2).
 
-    Returns:
-        Coefficients, shape (sets, size), and standardised residuals followed by those of the penalty, shape
-        (sets, points + size - 2).
+    Source: Laplace's method, MacKay, Neural Computation 4 (1992), pages 415-447.
     """
-    size = spline_size(len(x))
+    size, sets = spline_size(len(x)), len(y)
     basis = spline_basis(x, float(x.min()), float(x.max()), size)
     scale = 1.0 if bounded else max(float(y.std()), 1e-300)
+    stiffness, misfit = np.tile(1 / levels[:, 0], sets), np.tile(levels[:, 1], sets)  # a row for each set and level
     # Errors are evened out: a point at accuracy 1 has almost no error, but the spline still has its own.
-    weight = 1 / np.sqrt(error**2 + np.median(error**2))
-    rough = np.diff(np.eye(size), 2, axis=0) / (ROUGHNESS * scale)
-    penalty = rough.T @ rough
+    spread = error**2 + np.median(error**2) + (misfit[:, None] * scale) ** 2
+    weight = 1 / np.sqrt(spread)
+    difference = np.diff(np.eye(size), 2, axis=0) / scale
+    penalty = stiffness[:, None, None] ** 2 * (difference.T @ difference)
+    y = np.repeat(y, len(levels), axis=0)
 
-    def evaluate(coefficients: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def evaluate(coefficients: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         inner = coefficients @ basis.T
         values = special.expit(inner) if bounded else inner
         slope = values * (1 - values) if bounded else np.ones_like(values)
-        return np.concatenate([(y - values) * weight, -coefficients @ rough.T], axis=1), slope
+        residuals = (y - values) * weight
+        rough = stiffness[:, None] * (coefficients @ difference.T)
+        return residuals, slope, np.sum(residuals**2, axis=1) + np.sum(rough**2, axis=1)
 
     def normal_matrix(slope: FloatArray, damping: FloatArray) -> FloatArray:
         weighted = (slope * weight)[:, :, None] * basis
@@ -97,27 +137,32 @@ def fit_curves(x: FloatArray, y: FloatArray, error: FloatArray, bounded: bool) -
     start = (special.logit(safe) if bounded else y) * (slope * weight) ** 2
     tiny = np.full(len(y), 1e-9)
     coefficients = np.linalg.solve(normal_matrix(slope, tiny), (start @ basis)[:, :, None])[:, :, 0]
-    residuals, slope = evaluate(coefficients)
+    residuals, slope, loss = evaluate(coefficients)
     damping = np.full(len(y), 1e-3)
     for _ in range(ITERATIONS if bounded else 0):
-        force = (residuals[:, : len(x)] * slope * weight) @ basis + residuals[:, len(x) :] @ rough
+        force = (residuals * slope * weight) @ basis - np.einsum("bij,bj->bi", penalty, coefficients)
         proposal = coefficients + np.linalg.solve(normal_matrix(slope, damping), force[:, :, None])[:, :, 0]
-        new_residuals, new_slope = evaluate(proposal)
-        old_loss, loss = np.sum(residuals**2, axis=1), np.sum(new_residuals**2, axis=1)
-        better = loss < old_loss
-        pick = better[:, None]
-        coefficients = np.where(pick, proposal, coefficients)
-        residuals, slope = np.where(pick, new_residuals, residuals), np.where(pick, new_slope, slope)
+        new_residuals, new_slope, new_loss = evaluate(proposal)
+        better = new_loss < loss
+        pick, settled = better[:, None], np.abs(new_loss - loss) <= 1e-9 * (1 + loss)
+        coefficients, residuals = np.where(pick, proposal, coefficients), np.where(pick, new_residuals, residuals)
+        slope, loss = np.where(pick, new_slope, slope), np.where(better, new_loss, loss)
         damping = np.clip(np.where(better, damping / 10, damping * 10), 1e-9, 1e6)
-        if np.all(np.abs(loss - old_loss) <= 1e-9 * (1 + old_loss)):
+        if np.all(settled):
             break
-    return coefficients, residuals
+    hessian = normal_matrix(slope, np.zeros(len(y))) * scale**2  # times scale^2: free of the units of y
+    _, log_determinant = np.linalg.slogdet(hessian + 1e-9 * np.eye(size))
+    own = np.sum(np.log(spread / error**2), axis=1)  # free of the units of y too
+    evidence = (loss + own + log_determinant - 2 * (size - 2) * np.log(stiffness)).reshape(sets, -1)
+    best = np.argmin(evidence, axis=1)
+    averaged = -2 * (special.logsumexp(-evidence / 2, axis=1) - np.log(len(levels)))
+    return CurveFits(coefficients.reshape(sets, -1, size)[np.arange(sets), best], averaged, levels[best])
 
 
 def fit_master_curve(x: FloatArray, y: FloatArray, error: FloatArray, bounded: bool) -> MasterCurve:
     """The penalised spline through the points of one data set; see `fit_curves`."""
-    coefficients, _ = fit_curves(x, y[None, :], error, bounded)
-    return MasterCurve(float(x.min()), float(x.max()), coefficients[0], bounded)
+    fits = fit_curves(x, y[None, :], error, bounded)
+    return MasterCurve(float(x.min()), float(x.max()), fits.coefficients[0], bounded)
 
 
 def master_curve_residuals(x: ArrayLike, y: ArrayLike, *, bounded: bool = True) -> MasterResiduals:
@@ -148,7 +193,7 @@ def master_curve_residuals(x: ArrayLike, y: ArrayLike, *, bounded: bool = True) 
     low, high = float(place.min()), float(place.max())
     scale = 1.0 if bounded else max(float(value.std()), 1e-300)
     basis = spline_basis(place, low, high, size)
-    rough = np.diff(np.eye(size), 2, axis=0) * NOISELESS / ROUGHNESS
+    rough = np.diff(np.eye(size), 2, axis=0) * NOISELESS / MONOTONE_ROUGHNESS
     # Coefficients = level + running sum of steps of one sign: such a spline is monotone.
     running = np.tril(np.ones((size, size)))
     safe = np.clip(value, 0.01, 0.99)

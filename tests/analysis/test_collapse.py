@@ -42,6 +42,32 @@ def test_gamma_of_power_data_is_recovered_and_covered():
     assert np.mean(estimates) == pytest.approx(1.4, abs=0.004)  # spread .005: 5 standard errors of the mean
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.1])
+def test_gamma_is_unbiased_where_points_of_all_curves_share_their_x(gamma):
+    """Curves that do not depend on J: at gamma 0 seven points lie at each x, where residuals alone would push them
+    apart (the estimate then spread .06 about 0). 12 collapses at nominal .95: 9 or more cover but for 2e-3."""
+    J, inputs = (array.ravel() for array in np.meshgrid([2.0, 3, 4, 5, 6, 8, 10], [16.0, 32, 64, 128]))
+    columns = {"inputs": inputs, "outputs": J, "chance": 1 / J}
+    ratio = inputs / (40 * (J / 5) ** gamma)
+    mean = 1 / J + (1 - 1 / J) * ratio**1.2 / (1 + ratio**1.2)
+    rng = np.random.default_rng(7)
+    found = [collapse(*_trials(columns, mean, 10, rng), bounds={"gamma": (-1, 5)}, seed=k) for k in range(12)]
+    estimates = np.array([result.parameters["gamma"] for result in found])
+    assert np.mean(estimates) == pytest.approx(gamma, abs=0.01)  # spread .01: three standard errors of the mean
+    assert sum(r.intervals["gamma"][0] <= gamma <= r.intervals["gamma"][1] for r in found) >= 9
+
+
+def test_a_scaling_that_is_not_exact_is_not_chosen_by_how_well_the_curve_zigzags():
+    """Noiseless values of ln I - 1.6 ln J plus a trend in J that no scaling takes away: near gamma = 1 the points form
+    four clusters between which a free curve could fall and rise."""
+    columns, _ = _power()
+    x = np.log(columns["inputs"]) - 1.6 * np.log(columns["outputs"])
+    values = 1 / (1 + np.exp(-x)) + 0.01 * np.log(columns["outputs"] / 32)
+    y = columns["chance"] + (1 - columns["chance"]) * values
+    result = collapse(columns, y, bounds={"gamma": (-1, 5)}, variance=1e-6)
+    assert 1.45 < result.parameters["gamma"] < 1.75
+
+
 def test_eta_of_logarithmic_data_and_why_gamma_misleads():
     columns, values = _trials(*_logarithmic(), 6, np.random.default_rng(1))
     eta = collapse(columns, values, output_scaling, {"eta": (-1, 3)})

@@ -15,7 +15,7 @@ from experiments.recipes import TUNING_SEEDS
 from experiments.records import clean_row, to_table
 from experiments.spec import Sweep, rule_hash
 from experiments.studies import codebook, digits, grid, heads
-from experiments.studies.common import check_integral, check_leaks, chosen, paired
+from experiments.studies.common import CELL, check_integral, check_leaks, chosen, paired, take, usual_variant
 from experiments.studies.registry import STUDIES
 from experiments.tasks import log2_outputs, make_task
 from experiments.verdicts import VERDICTS, judge_study, to_columns
@@ -80,8 +80,16 @@ def test_the_robustness_arms_are_there():
         assert max(f.get("max_steps", 0) for f in cell) == 32_000  # four times the budget
         assert {f["balanced"] for f in cell} == {True, False}
     assert {f.get("init_seed", 0) for f in plan} == {0, 1, 2, 3}
-    wide = [f for f in map(factors_of, heads.STUDY.trials("laptop")) if f.get("width") == 512]
-    assert {f["head"] for f in wide} == {"jway"}
+    plan = [factors_of(trial) for trial in heads.STUDY.trials("laptop")]
+    for tiles, inputs in heads.NAMED:
+        cell = [f for f in plan if f["tiles"] == tiles and f["inputs"] == inputs and f["labels"] == 4]
+        assert {f["head"] for f in cell if f.get("max_steps") == 32_000} == {"jway", "dense", "shared"}
+        assert {f["head"] for f in cell if f.get("width") == 512} == {"jway"}
+    plan = [factors_of(trial) for trial in grid.STUDY.trials("laptop")]
+    for field, (rows, columns) in grid.NAMED:
+        cell = [f for f in plan if f["field"] == field and f["rows"] == rows and f["columns"] == columns]
+        longer = {f["network"]: f["max_steps"] for f in cell if f.get("max_steps", 0) > grid.DENSE_STEPS}
+        assert longer == {"conv": 4 * grid.CONV_STEPS, "mlp": 4 * grid.DENSE_STEPS}
 
 
 @pytest.mark.parametrize("name", ["heads", "codebook"])
@@ -374,19 +382,66 @@ def test_robustness_arms_stay_out_of_the_main_rows():
     assert len(rows["arm"]) == 10 * (16 + 3)
 
 
+def test_codebook_says_nothing_of_the_theorem_without_the_exact_learner():
+    networks = [trial for trial in CODEBOOK_PLAN if trial.arm != "bayes"]
+    found = verdicts(codebook.STUDY, networks, codebook_table(lambda f: theorem(f, KAPPA)))
+    assert {name: row["verdict"] for name, row in found.items()} == {
+        ("mlp+reg", "gamma"): "refuted", ("mlp+reg", "kappa"): "supported",
+    }  # fmt: skip
+
+
+def test_codebook_fits_see_neither_large_j_nor_large_i():
+    columns = columns_of(lambda f: theorem(f, KAPPA))
+    rows = codebook.main_rows(columns, "mlp+reg")
+    fitted = ~codebook.held_out(rows)
+    seen = set(zip(rows["outputs"][fitted], rows["inputs"][fitted], strict=True))
+    assert seen == {(j, n * j) for j in (4, 16, 64) for n in (1, 4, 16, 64) if n * j <= 1024}
+    small = {name: np.array([4.0, 4, 8, 8, 16, 16]) if name == "outputs" else np.array([4.0, 64, 8, 32, 16, 32])
+             for name in ("outputs", "inputs")}  # fmt: skip
+    assert codebook.held_out(small).tolist() == [False, True, False, False, True, True]
+
+
 # --- digits
 DIGITS_PLAN = digits.STUDY.trials("laptop")
+
+
+@pytest.mark.parametrize(
+    ("gamma", "verdict"), [(1.0, "supported"), (0.4, "refuted"), (0.0, "refuted"), (1.8, "refuted")]
+)
+def test_digits_find_what_was_planted(gamma, verdict):
+    """Chance-corrected accuracy 1/(1 + (40 (J/5)^gamma / I)^1.2), noise .01 a trial; the interval must hold gamma."""
+
+    def plant(arm, factors):
+        chance, ratio = 1 / factors["outputs"], factors["inputs"] / (40 * (factors["outputs"] / 5) ** gamma)
+        return {"accuracy": chance + (1 - chance) * ratio**1.2 / (1 + ratio**1.2), "noise": 0.01}
+
+    found = verdicts(digits.STUDY, DIGITS_PLAN, plant)
+    assert set(decisions(found)) == set(digits.ARMS)
+    for row in found.values():
+        assert row["verdict"] == verdict
+        assert row["interval"][0] < gamma < row["interval"][1]
 
 
 # --- what the judges share
 def test_pairs_are_taken_within_a_cell_and_seed():
     plan = [trial for trial in HEADS_PLAN if factors_of(trial)["tiles"] == 3]
     columns = to_columns(table_of(plan, head_table(noise=0.0, jway=0.2, dense=0.5, shared=0.7, relabelled=0.05)))
+    columns = take(columns, usual_variant(columns))
     pairs = paired(columns, chosen(columns, arm=heads.HEADS[1]), chosen(columns, arm=heads.HEADS[0]), "rho")
     np.testing.assert_allclose(pairs.difference, 0.3, atol=1e-9)
     assert len(pairs.difference) == 2 * 10 + 2 * 4
     for name in ("tiles", "inputs", "seed"):
         np.testing.assert_array_equal(columns[name][pairs.first_rows], columns[name][pairs.second_rows])
+
+
+def test_main_arms_are_the_smallest_variant_of_their_cell_and_arm():
+    rows = {
+        "arm": ["a", "a", "a", "a", "b", "b"], "inputs": [1, 1, 1, 2, 1, 1], "max_steps": [100, 400, 100, 400, 50, 50],
+        "init_seed": [0, 0, 1, 0, 0, 0], "width": [8, 8, 8, 8, 8, 32],
+    }  # fmt: skip
+    columns = {name: np.array(values, dtype=object if name == "arm" else float) for name, values in rows.items()}
+    columns |= {name: np.full(6, np.nan) for name in CELL if name not in columns}
+    assert usual_variant(columns).tolist() == [True, False, False, True, True, False]
 
 
 def test_failed_and_diverged_rows_are_left_out():
