@@ -25,7 +25,8 @@ GRID = {1: 25, 2: 9}  # start values a parameter; 5 from three parameters on
 POLISHED = 4
 AGREE = 0.01  # starts agree whose log evidences differ by less: far below what any interval can tell
 STEP = 1e-4  # finite difference, as a share of the bounds: spans the kinks where points change order
-REACH = 0.02  # arms of the first star of the bootstrap, as a share of the bounds
+REACH = 0.02  # how far the bootstrap first looks, as a share of the bounds
+LINE_POINTS, LINE_PASSES = 41, 6
 STAR_ERROR = 0.5  # largest error of a quadratic minimum, in standard deviations of the estimate
 
 
@@ -192,13 +193,33 @@ def _star_minima(
     return np.asarray(np.clip(centre + z @ directions.T, problem.low, problem.high))
 
 
-def _resampled(problem: _Problem, estimate: FloatArray, y: FloatArray, draws: FloatArray) -> FloatArray:
-    """Estimates for each row of `draws`, by quadratics at the scale of their own spread.
+def _line_minima(problem: _Problem, centre: float, y: FloatArray, draws: FloatArray) -> FloatArray:
+    """The minimum of each row of `draws` along a single parameter, on a grid that is fitted to their spread."""
+    low, high = float(problem.low[0]), float(problem.high[0])
+    reach = REACH * (high - low)
+    for _ in range(LINE_PASSES):
+        grid = np.linspace(max(low, centre - reach), min(high, centre + reach), LINE_POINTS)
+        loss = np.array([problem.losses(np.array([value]), y, draws) for value in grid])
+        place = np.clip(np.argmin(loss, axis=0), 1, LINE_POINTS - 2)
+        left, middle, right = (loss[place + shift, np.arange(len(draws))] for shift in (-1, 0, 1))
+        bend = np.maximum(left - 2 * middle + right, 1e-12)
+        found = grid[place] + np.clip((left - right) / (2 * bend), -1, 1) * (grid[1] - grid[0])
+        spread, centre = float(found.std()), float(np.median(found))
+        if np.abs(found - centre).max() < reach < 12 * spread:
+            break
+        reach = float(np.clip(6 * spread, 1e-7 * (high - low), 3 * reach))
+    return np.asarray(np.clip(found, low, high)[:, None])
 
-    Three rows are also solved in full; if one of them lies off by over half the spread, all are.
+
+def _resampled(problem: _Problem, estimate: FloatArray, y: FloatArray, draws: FloatArray) -> FloatArray:
+    """Estimates for each row of `draws`: along a line, or by quadratics at the scale of their own spread.
+
+    Of the quadratics three rows are also solved in full; if one of them lies off by over half the spread, all are.
     """
     if len(estimate) == 0:
         return np.empty((len(draws), 0))
+    if len(estimate) == 1:
+        return _line_minima(problem, float(estimate[0]), y, draws)
     reach = REACH * (problem.high - problem.low)
     cloud = _star_minima(problem, estimate, np.diag(reach**2), y, draws)
     spread = np.atleast_2d(np.cov(cloud, rowvar=False)) + np.diag(1e-6 * reach**2)
@@ -272,8 +293,11 @@ def collapse(
     pool = pool_seeds(cells)
     problem = _Problem(scaling, names, cells.columns, pool.standard_error, bounded, low, high)
     estimate, agreeing, tried = _search(problem, cells.mean, starts)
+    if names:
+        problem = problem.settled(estimate, cells.mean)
+        estimate, _ = problem.solve(estimate, cells.mean)
     draws = cells.mean + resample_means(pool, resamples, level, np.random.default_rng(seed))
-    cloud = _resampled(problem.settled(estimate, cells.mean), estimate, cells.mean, draws)
+    cloud = _resampled(problem, estimate, cells.mean, draws)
     limits = percentile_interval(cloud, level)
     x, scaled = problem.scaled(estimate, cells.mean)
     error = problem.scaled_error(estimate, cells.mean)

@@ -23,9 +23,10 @@ MIN_COEFFICIENTS, MAX_COEFFICIENTS = 6, 14
 # in logits (or standard deviations of y), from nearly straight to a turn at every knot; and what the points miss the
 # curve by beside their errors (of accuracy, or in standard deviations of y), without which a scaling that is not exact
 # would be chosen by how well the curve can zigzag.
-ROUGHNESS = (0.1, 0.5, 2.5)
+ROUGHNESS = (0.1, 0.3, 1.0, 3.0)
 MISFIT = (0.0, 0.01, 0.03, 0.1)
 MONOTONE_ROUGHNESS = 2.0  # of `master_curve_residuals`, whose curve is held by its monotony
+EVENED = 0.25  # share of the median squared error that every point has at least
 NOISELESS = 0.01  # error of accuracy taken to weigh the penalty where no errors are given
 ITERATIONS = 12
 
@@ -112,7 +113,7 @@ def fit_curves(
     scale = 1.0 if bounded else max(float(y.std()), 1e-300)
     stiffness, misfit = np.tile(1 / levels[:, 0], sets), np.tile(levels[:, 1], sets)  # a row for each set and level
     # Errors are evened out: a point at accuracy 1 has almost no error, but the spline still has its own.
-    spread = error**2 + np.median(error**2) + (misfit[:, None] * scale) ** 2
+    spread = error**2 + EVENED * np.median(error**2) + (misfit[:, None] * scale) ** 2
     weight = 1 / np.sqrt(spread)
     difference = np.diff(np.eye(size), 2, axis=0) / scale
     penalty = stiffness[:, None, None] ** 2 * (difference.T @ difference)
