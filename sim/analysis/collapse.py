@@ -26,7 +26,7 @@ POLISHED = 4
 AGREE = 0.01  # starts agree whose log evidences differ by less: far below what any interval can tell
 STEP = 1e-4  # finite difference, as a share of the bounds: spans the kinks where points change order
 REACH = 0.02  # how far the bootstrap first looks, as a share of the bounds
-LINE_POINTS, LINE_PASSES = 41, 6
+LINE_POINTS, LINE_PASSES = 25, 6
 STAR_ERROR = 0.5  # largest error of a quadratic minimum, in standard deviations of the estimate
 
 
@@ -193,6 +193,22 @@ def _star_minima(
     return np.asarray(np.clip(centre + z @ directions.T, problem.low, problem.high))
 
 
+def _curvature_covariance(problem: _Problem, centre: FloatArray, y: FloatArray) -> FloatArray:
+    """Covariance that the curvature of minus twice the log evidence promises, at most an eighth of the bounds wide."""
+    size, span = len(centre), problem.high - problem.low
+    steps = np.eye(size) * 10 * STEP * span
+
+    def loss(move: FloatArray) -> float:
+        return float(problem.losses(centre + move, y, y[None])[0])
+
+    hessian = np.array(
+        [[loss(a + b) - loss(a - b) - loss(b - a) + loss(-a - b) for b in steps] for a in steps]
+    ) / (4 * np.outer(10 * STEP * span, 10 * STEP * span))  # fmt: skip
+    scaled = hessian * np.outer(span, span) / 2
+    values, vectors = np.linalg.eigh((scaled + scaled.T) / 2)
+    return np.asarray((vectors / np.maximum(values, 64.0)) @ vectors.T * np.outer(span, span))
+
+
 def _line_minima(problem: _Problem, centre: float, y: FloatArray, draws: FloatArray) -> FloatArray:
     """The minimum of each row of `draws` along a single parameter, on a grid that is fitted to their spread."""
     low, high = float(problem.low[0]), float(problem.high[0])
@@ -221,7 +237,7 @@ def _resampled(problem: _Problem, estimate: FloatArray, y: FloatArray, draws: Fl
     if len(estimate) == 1:
         return _line_minima(problem, float(estimate[0]), y, draws)
     reach = REACH * (problem.high - problem.low)
-    cloud = _star_minima(problem, estimate, np.diag(reach**2), y, draws)
+    cloud = _star_minima(problem, estimate, _curvature_covariance(problem, estimate, y), y, draws)
     spread = np.atleast_2d(np.cov(cloud, rowvar=False)) + np.diag(1e-6 * reach**2)
     cloud = _star_minima(problem, cloud.mean(axis=0), spread, y, draws)
     for index in far_draws(cloud):
