@@ -48,10 +48,22 @@ class Batch(NamedTuple):
     slots: int
 
 
-def _cost(trial: Trial) -> float:
-    """A rough order of training length, so that the members of a batch end together: large J and small n last."""
-    factors = dict(trial.factors)
-    return float(factors.get("max_steps", 0)) + factors["inputs"] * 1e-3 + 1e-6 * factors.get("outputs", 0)
+OVERHEAD = 5e9  # operations in the time that drawing, scoring and storing a trial take, about a twentieth of a second
+
+
+def predicted_cost(trial: Trial, task: Task) -> float:
+    """Operations of a trial that uses its whole budget of steps: for the order of trials and the time that is left.
+
+    A step costs 6 operations a weight and image (forward 2, backward 4); a weight that is shared over pixels or tiles
+    is used once for each.
+    """
+    learner, factors = task.settings.learner, dict(trial.factors)
+    if isinstance(learner, str):
+        return OVERHEAD
+    rows, columns = learner.image_shape
+    uses = rows * columns if learner.network == "conv" else learner.units if learner.head == "shared" else 1
+    images = 6.0 * factors["batch_size"] * factors["max_steps"] + 2.0 * factors["test_items"]
+    return OVERHEAD + images * uses * num_parameters(learner)
 
 
 def make_batches(trials: Sequence[Trial], pending: Iterable[str], devices: int) -> list[Batch]:
@@ -83,8 +95,10 @@ def make_batches(trials: Sequence[Trial], pending: Iterable[str], devices: int) 
         settings = group[0][1].settings
         settings = Settings(settings.generator, settings.learner, max_inputs, settings.test_items, settings.training)
         slots = min(MEMBERS_PER_DEVICE * devices, len(group) + len(group) % devices)
+        # Members of a batch should end together, and those with large J and I take the most of their budget.
         todo = sorted(
-            (pair for pair in group if pair[0].identity in wanted), key=lambda p: (_cost(p[0]), p[0].identity)
+            (pair for pair in group if pair[0].identity in wanted),
+            key=lambda p: (predicted_cost(*p), dict(p[0].factors)["inputs"], p[0].identity),
         )
         for start in range(0, len(todo), slots):
             part = todo[start : start + slots]
@@ -206,13 +220,15 @@ def run_trials(
     done = settled(store.read(study).table)
     pending = [trial.identity for trial in trials if trial.identity not in done]
     batches = make_batches(trials, pending, len(jax.local_devices())) if pending else []
-    started, trained = time.perf_counter(), 0
-    for batch in batches:
+    started, trained, spent = time.perf_counter(), 0, 0.0
+    costs = [sum(map(predicted_cost, batch.trials, batch.tasks)) for batch in batches]
+    for batch, cost in zip(batches, costs, strict=True):
         trained += len(run_batch(study, batch, store))
+        spent += cost
         if progress is not None:
-            rate = trained / (time.perf_counter() - started)
-            left = len(pending) - trained
-            progress(Report(len(trials) - left, len(trials), rate, left / rate))
+            elapsed = time.perf_counter() - started
+            left = elapsed * (sum(costs) - spent) / spent
+            progress(Report(len(trials) - len(pending) + trained, len(trials), trained / elapsed, left))
     if batches:
         store.compact(study)
     return select(store.read(study).table, trials), trained

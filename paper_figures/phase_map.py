@@ -80,7 +80,7 @@ def draw(source: Source, out: Path) -> Drawing:
         count_axis(axes.xaxis, 4.0 ** np.arange(12), "inputs I", everything[:, 0])
         count_axis(axes.yaxis, points.columns["outputs"], "outputs J", everything[:, 1])
         for i, j, value in zip(points.columns["inputs"], points.columns["outputs"], points.mean, strict=True):
-            behind = patheffects.withStroke(linewidth=2.5, foreground=cells.to_rgba(value))
+            behind = patheffects.withStroke(linewidth=4.5, foreground=cells.to_rgba(value))
             axes.text(i, j, f"{value:.2f}".lstrip("0"), color="white" if value < 0.5 else "black", ha="center",
                       va="center", fontsize=6.5, zorder=4, path_effects=[behind])  # fmt: skip
         around = [patheffects.withStroke(linewidth=3.2, foreground="white")]

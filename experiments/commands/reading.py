@@ -1,6 +1,6 @@
 """Commands that only read results: `capsim export`, `fit`, `verdict`, `figures`, `report`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from tyro.conf import Positional, arg
 
@@ -71,7 +71,12 @@ def fit(
     selection = need_rows(load_rows(study, store, preset, sets, seeds), study)
     from experiments.fitting import fit_study
 
-    fits = fit_study(study, selection.table)
+    try:
+        fits = fit_study(study, selection.table)
+    except ValueError as error:
+        raise UsageError(f"{study} cannot be fitted to these rows: {error}") from None
+    if not fits:
+        warn(f"{study}: no arm has cells enough to tell laws apart")
     if json:
         print_json({"study": study, "fits": fits, "store": selection.name})
     else:
@@ -110,11 +115,16 @@ def verdict(
             warn(f"{name} has no rows in {selections[name].name}, no verdict")
     from experiments.verdicts import judge_study
 
-    verdicts = [
-        row
-        for name, selection in held.items()
-        for row in judge_study(find_study(name), selection.table, selection.store.ledger(name))
-    ]
+    verdicts: list[dict[str, Any]] = []
+    for name, selection in held.items():
+        try:
+            found = judge_study(find_study(name), selection.table, selection.store.ledger(name))
+        except ValueError as error:
+            warn(f"{name} cannot be judged from these rows: {error}")
+        else:
+            verdicts += found
+            if not found:
+                warn(f"{name} has too few rows for its rule, no verdict")
     origin = ", ".join(dict.fromkeys(selection.name for selection in held.values()))
     if json:
         print_json({"verdicts": verdicts, "store": origin})

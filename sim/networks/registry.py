@@ -1,6 +1,7 @@
 """Networks by name: a trunk under a head, described by one frozen, hashable `NetworkSettings`."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import flax.linen as nn
 import jax
@@ -98,6 +99,7 @@ class Network(nn.Module):
         return Head(settings.units, settings.classes)(features.reshape(batch, -1))
 
 
+@lru_cache(maxsize=1024)
 def num_parameters(settings: NetworkSettings) -> int:
     """Count the trainable numbers of a network, padded classes included, without allocating any."""
     image = jnp.ones((1, *settings.image_shape))
