@@ -327,3 +327,20 @@ def test_mistakes_and_help_need_no_jax():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_rows_too_few_for_a_rule_or_a_fit_give_a_line(capsim, store, monkeypatch):
+    def too_few(*arguments):
+        raise ValueError("a collapse of 1 parameters needs 6 cells, got 4")
+
+    capsim("run", "demo", "--store", store)
+    monkeypatch.setattr(sys.modules["experiments.verdicts"], "judge_study", too_few)
+    monkeypatch.setattr(sys.modules["experiments.fitting"], "fit_study", too_few)
+    code, out, err = capsim("verdict", "demo", "--store", store, "--json")
+    assert (code, json.loads(out)["verdicts"]) == (0, [])
+    assert err == "capsim: demo cannot be judged from these rows: a collapse of 1 parameters needs 6 cells, got 4\n"
+    code, out, err = capsim("fit", "demo", "--store", store)
+    assert (code, out) == (2, "")
+    assert err == "capsim: demo cannot be fitted to these rows: a collapse of 1 parameters needs 6 cells, got 4\n"
+    monkeypatch.setattr(sys.modules["experiments.verdicts"], "judge_study", lambda *arguments: [])
+    assert "demo has too few rows for its rule, no verdict" in capsim("verdict", "demo", "--store", store)[2]

@@ -85,6 +85,19 @@ def test_a_run_stores_one_whole_row_a_trial(finished):
     assert reports[-1].seconds_left == 0
 
 
+def test_cost_counts_steps_images_and_every_use_of_a_weight():
+    def cost(**factors):
+        (trial,) = Sweep(seeds=1, test_items=1, inputs=64, **factors).trials()
+        return runner.predicted_cost(trial, runner.make_task(trial)) - runner.OVERHEAD
+
+    assert cost(network="bayes", outputs=4) == 0
+    linear = {"network": "linear", "outputs": 16, "dimension": 64, "batch_size": 10, "max_steps": 100}
+    assert cost(**linear) == (6 * 10 * 100 + 2) * 65 * 16  # a column of 64 weights and a bias for each of 16 classes
+    conv = {"generator": "fields", "network": "conv", "rows": 4, "columns": 4, "labels": 2, "width": 2}
+    weights = (9 * 2 + 2) + (2 * 2 + 2) + (2 * 2 + 2)  # a 3 x 3 and a 1 x 1 layer and the head, on each of 16 pixels
+    assert cost(**conv | {"receptive_field": 3, "max_steps": 50, "batch_size": 1}) == 302 * 16 * weights
+
+
 def test_a_second_run_trains_nothing(finished, monkeypatch):
     store, table, _ = finished
     monkeypatch.setattr(runner, "train_population", lambda *a, **k: pytest.fail("trained again"))
