@@ -12,6 +12,8 @@ from scipy import optimize, special, stats
 from sim.theory import checks, codebooks
 
 METHODS = ("exact", "asymptotic")
+CODEBOOK_METHODS = (*METHODS, "refined")
+GUMBEL_VARIANCE = np.pi**2 / 6  # of the logarithm of an exponential variable, the luck of the best rival
 _LARGEST_LOG_CLASSES = 690.0  # beyond it a rival's probability underflows float64
 
 
@@ -58,13 +60,17 @@ def log_half_accuracy_classes(
     """ln J50, the number of classes at which the best learner of a Gaussian codebook is right half of the time.
 
     exact: solves A(n, J50) = 1/2 for real J50, A the integral of `gaussian_codebook_accuracy`;
-    asymptotic: iota_n + (1/2) ln[2 pi D (rho^2 - rho^4 / 2)] - gamma + rho^2 / 4, a heuristic Laplace expansion.
+    asymptotic: iota_n + (1/2) ln[2 pi D (rho^2 - rho^4 / 2)] - gamma + rho^2 / 4, a heuristic Laplace expansion;
+    refined: ln(J50 - 1) = iota_n + (1/2) ln 2 pi [D (rho^2 - rho^4 / 2) + pi^2 / 6] - gamma + rho^2 / 4
+    + zeta(3) / [3 (D rho^2 + pi^2 / 6)]: J - 1 rivals, the variance of the best rival's luck, and the median of a skewed
+    sum instead of its mean. Largest errors over D 16 to 4096, g D / s2 4 to 256, n 1 to infinity: .45 (asymptotic) and
+    .053 (refined) where J50 > 10, .24 and .053 where J50 > 100.
 
     Args:
         dimension: D >= 1.
         signal_power, noise_power: g and s2 per coordinate, > 0.
         samples_per_class: n > 0, real; None for known codewords.
-        method: "exact" or "asymptotic".
+        method: "exact", "asymptotic" or "refined".
 
     Raises:
         ValueError: an argument breaks its rule, or ln J50 > 690 with "exact".
@@ -73,12 +79,17 @@ def log_half_accuracy_classes(
         >>> round(log_half_accuracy_classes(10, 1.0, 0.5), 2)  # accuracy .499 at J = 1000
         6.9
     """
-    checks.require_one_of("method", method, METHODS)
+    checks.require_one_of("method", method, CODEBOOK_METHODS)
     information = codebook_information(dimension, signal_power, noise_power, samples_per_class)
+    squared = squared_correlation(signal_power, noise_power, samples_per_class)
     if method == "asymptotic":
-        squared = squared_correlation(signal_power, noise_power, samples_per_class)
         spread = 2 * np.pi * dimension * (squared - squared**2 / 2)
         return float(information + 0.5 * np.log(spread) - np.euler_gamma + squared / 4)
+    if method == "refined":
+        spread = 2 * np.pi * (dimension * (squared - squared**2 / 2) + GUMBEL_VARIANCE)
+        skew = special.zeta(3) / (3 * (dimension * squared + GUMBEL_VARIANCE))
+        log_rivals = information + 0.5 * np.log(spread) - np.euler_gamma + squared / 4 + skew
+        return float(np.logaddexp(0.0, log_rivals))
     mean_noise = 0.0 if samples_per_class is None else noise_power / float(samples_per_class)
     table = codebooks.margin_table(int(dimension), float(signal_power), float(noise_power), mean_noise)
     if table.accuracy(_LARGEST_LOG_CLASSES) > 0.5:
@@ -109,7 +120,7 @@ def collapse_variable(
     checks.require(1 <= num_classes < np.inf, "num_classes", ">= 1 and finite", num_classes)
     threshold = log_half_accuracy_classes(dimension, signal_power, noise_power, samples_per_class)
     squared = squared_correlation(signal_power, noise_power, samples_per_class)
-    return float((threshold - np.log(num_classes)) / np.sqrt(dimension * squared + np.pi**2 / 6))
+    return float((threshold - np.log(num_classes)) / np.sqrt(dimension * squared + GUMBEL_VARIANCE))
 
 
 def orthogonal_log_half_accuracy_classes(separation: float, method: str = "exact") -> float:

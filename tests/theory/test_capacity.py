@@ -29,6 +29,17 @@ def test_expansion_error() -> None:
     assert error[exact > 15].max() == pytest.approx(0.074, abs=0.0005)
 
 
+def test_refined_expansion_error() -> None:
+    """The printed errors where J50 > 10: .053, where the plain expansion is off by .45; the grid of the docstring."""
+    dimensions, powers = (16, 64, 256, 4096), (4, 16, 64, 256)
+    cells = [(d, gd / d, n) for d in dimensions for gd in powers for n in SAMPLES]
+    exact = np.array([capacity.log_half_accuracy_classes(d, g, 1.0, n) for d, g, n in cells])
+    for method, printed in (("asymptotic", 0.45), ("refined", 0.053)):
+        expanded = np.array([capacity.log_half_accuracy_classes(d, g, 1.0, n, method) for d, g, n in cells])
+        largest = np.abs(exact - expanded)[exact > np.log(10)].max()
+        assert 0.9 * printed < largest <= printed + 0.002
+
+
 @pytest.mark.parametrize(("separation", "constant"), [(2.0, -0.256), (10.0, -0.556), (60.0, -0.5766)])
 def test_orthogonal_threshold(separation: float, constant: float) -> None:
     exact = capacity.orthogonal_log_half_accuracy_classes(separation)
@@ -62,7 +73,7 @@ def test_cover() -> None:
 
 
 def test_errors_give_rule_and_value() -> None:
-    with pytest.raises(ValueError, match="method must be one of exact, asymptotic, got 'guess'"):
+    with pytest.raises(ValueError, match="method must be one of exact, asymptotic, refined, got 'guess'"):
         capacity.log_half_accuracy_classes(8, 1.0, 1.0, method="guess")
     with pytest.raises(ValueError, match="ln J50 must be <= 690 for method='exact', got about 94"):
         capacity.log_half_accuracy_classes(4096, 1e2, 1.0)
