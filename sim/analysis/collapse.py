@@ -26,6 +26,7 @@ POLISHED = 4
 AGREE = 0.01  # starts agree whose log evidences differ by less: far below what any interval can tell
 STEP = 1e-4  # finite difference, as a share of the bounds: spans the kinks where points change order
 REACH = 0.02  # how far the bootstrap first looks, as a share of the bounds
+QUALITY_DRAWS = 199
 LINE_POINTS, LINE_PASSES = 25, 6
 STAR_ERROR = 0.5  # largest error of a quadratic minimum, in standard deviations of the estimate
 
@@ -42,6 +43,7 @@ class Collapse(NamedTuple):
         objective: mean squared residual of the master curve, each in units of the cell's and the median error.
         quality: Houdayer-Hartmann S.
         quality_expected: median and upper `level` quantile of S if the master curve were the truth.
+        p_value: share of so large an S if it were: the test of "these curves collapse" (a parametric bootstrap).
         quality_bs: Bhattacharjee-Seno residual, in scaled y.
         overlap: share of the points that another curve brackets; S says nothing about the others.
         rms: root mean square residual of the master curve, in scaled y.
@@ -62,6 +64,7 @@ class Collapse(NamedTuple):
     objective: float
     quality: float
     quality_expected: tuple[float, float]
+    p_value: float
     quality_bs: float
     overlap: float
     rms: float
@@ -247,16 +250,17 @@ def _resampled(problem: _Problem, estimate: FloatArray, y: FloatArray, draws: Fl
     return np.asarray(cloud)
 
 
-def _expected_quality(
-    master: MasterCurve, x: FloatArray, error: FloatArray, curve: ArrayLike, level: float, seed: int
-) -> tuple[float, float]:
-    """Median and upper quantile of S over 99 parametric draws from the master curve."""
+def _expected_qualities(
+    master: MasterCurve, x: FloatArray, error: FloatArray, curve: ArrayLike, seed: int
+) -> FloatArray:
+    """S of parametric draws from the master curve, sorted; without overlap there is none, and all are NaN."""
     generator = np.random.default_rng(seed)
     truth = master(x)
     draws = [
-        houdayer_hartmann(x, truth + error * generator.standard_normal(len(x)), error, curve)[0] for _ in range(99)
+        houdayer_hartmann(x, truth + error * generator.standard_normal(len(x)), error, curve)[0]
+        for _ in range(QUALITY_DRAWS)
     ]
-    return float(np.median(draws)), float(np.quantile(draws, level))
+    return np.sort(draws)
 
 
 def collapse(
@@ -320,6 +324,7 @@ def collapse(
     master = fit_master_curve(x, scaled, error, bounded)
     residuals = scaled - master(x)
     quality, overlap = houdayer_hartmann(x, scaled, error, label)
+    expected = _expected_qualities(master, x, error, label, seed)
     near = 1e-6 * (high - low)
     bound = (estimate <= low + near) | (estimate >= high - near)
     return Collapse(
@@ -330,7 +335,10 @@ def collapse(
         level=level,
         objective=float(np.mean(residuals**2 / (error**2 + np.median(error**2)))),
         quality=quality,
-        quality_expected=_expected_quality(master, x, error, label, level, seed),
+        quality_expected=(float(np.median(expected)), float(np.quantile(expected, level))),
+        p_value=float((1 + np.sum(expected >= quality)) / (1 + len(expected)))
+        if np.isfinite(quality)
+        else float("nan"),
         quality_bs=bhattacharjee_seno(x, scaled, label),
         overlap=overlap,
         rms=float(np.sqrt(np.mean(residuals**2))),

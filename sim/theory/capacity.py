@@ -62,9 +62,9 @@ def log_half_accuracy_classes(
     exact: solves A(n, J50) = 1/2 for real J50, A the integral of `gaussian_codebook_accuracy`;
     asymptotic: iota_n + (1/2) ln[2 pi D (rho^2 - rho^4 / 2)] - gamma + rho^2 / 4, a heuristic Laplace expansion;
     refined: ln(J50 - 1) = iota_n + (1/2) ln 2 pi [D (rho^2 - rho^4 / 2) + pi^2 / 6] - gamma + rho^2 / 4
-    + zeta(3) / [3 (D rho^2 + pi^2 / 6)]: J - 1 rivals, the variance of the best rival's luck, and the median of a skewed
-    sum instead of its mean. Largest errors over D 16 to 4096, g D / s2 4 to 256, n 1 to infinity: .45 (asymptotic) and
-    .053 (refined) where J50 > 10, .24 and .053 where J50 > 100.
+    + zeta(3) / [3 (D rho^2 + pi^2 / 6)]: J - 1 rivals, the variance of the best rival's luck, and the median of a
+    skewed sum instead of its mean. Largest errors over D 16 to 4096, g D / s2 4 to 256, n 1 to infinity: .45
+    (asymptotic) and .053 (refined) where J50 > 10, .24 and .053 where J50 > 100.
 
     Args:
         dimension: D >= 1.

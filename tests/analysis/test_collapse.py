@@ -91,9 +91,11 @@ def test_quality_is_calibrated():
     columns, values = _trials(*_power(), 6, np.random.default_rng(2))
     right = collapse(columns, values, output_scaling, {"gamma": (-1, 4)})
     assert right.quality < right.quality_expected[1]
+    assert right.p_value > 0.05
     wrong = collapse(columns, values, lambda c, p: output_scaling(c, {"gamma": 1.0}))
     assert wrong.parameters == {}
     assert wrong.quality > wrong.quality_expected[1]
+    assert wrong.p_value == 1 / 200
     assert wrong.rms > 10 * right.rms
 
 
