@@ -57,11 +57,13 @@ REGISTRIES = {
 
 
 def registry(kind: str) -> Mapping[str, Any]:
+    """The table of one kind of part, by name."""
     module, table = REGISTRIES[kind]
     return getattr(importlib.import_module(module), table)
 
 
 def find_study(name: str) -> "Study":
+    """The study of that name; UsageError lists those that exist."""
     studies = registry("studies")
     if name not in studies:
         raise UsageError(f"study must be one of {', '.join(studies)}, got {name!r}")
@@ -82,6 +84,7 @@ def parse_sets(sets: Sequence[str]) -> dict[str, list[str]]:
 
 
 def open_store(store: str | None) -> "Store | None":
+    """The named store, or None for the default."""
     from experiments.store import Store
 
     return Store(store) if store is not None else None
@@ -90,6 +93,7 @@ def open_store(store: str | None) -> "Store | None":
 def load_rows(
     study: str, store: str | None, preset: str | None, sets: Sequence[str] = (), seeds: int | None = None
 ) -> "Selection":
+    """A study's rows, with a line on standard error for each file that could not be read."""
     from experiments.tables import load
 
     selection = load(find_study(study), open_store(store), preset, parse_sets(sets), seeds)
@@ -99,6 +103,7 @@ def load_rows(
 
 
 def need_rows(selection: "Selection", study: str) -> "Selection":
+    """The selection, unless it is empty: UsageError then says how to fill it."""
     if selection.table.num_rows == 0:
         raise UsageError(
             f"study must have rows: {selection.name} has none of {study}, preset {selection.preset}; "
@@ -108,6 +113,7 @@ def need_rows(selection: "Selection", study: str) -> "Selection":
 
 
 def start_jax() -> None:
+    """Give JAX its devices and its cache, before anything uses it."""
     from experiments.cache import configure_devices, enable_compilation_cache
 
     configure_devices()
