@@ -38,6 +38,7 @@ ORDER = (
     ("experiments.studies",),
     ("experiments.verdicts",),
     ("experiments.fitting",),
+    ("experiments.calibration",),
     ("experiments.console",),
     ("paper_figures",),
     ("benchmarks",),
