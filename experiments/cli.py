@@ -18,7 +18,7 @@ import tyro
 
 from experiments.commands.listing import list_
 from experiments.commands.reading import export, figures, fit, report, verdict
-from experiments.commands.running import bench, run, status, tune
+from experiments.commands.running import bench, calibrate, run, status, tune
 from experiments.console import warn
 from experiments.factors import UsageError
 
@@ -32,6 +32,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "figures": figures,
     "report": report,
     "tune": tune,
+    "calibrate": calibrate,
     "bench": bench,
 }
 

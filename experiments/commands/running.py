@@ -1,5 +1,8 @@
 """Commands that train: `capsim run`, `tune`, `bench`; and `status`, which says what a run would still train."""
 
+import sys
+from json import dumps
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
@@ -17,8 +20,10 @@ from experiments.commands.options import (
     open_store,
     parse_sets,
     start_jax,
+    writable_folder,
 )
 from experiments.console import ProgressLine, duration, print_facts, print_json, print_table, warn
+from experiments.factors import UsageError
 
 if TYPE_CHECKING:
     from experiments.tables import Selection
@@ -136,6 +141,35 @@ def tune(study: Positional[StudyName], *, store: WriteStore = None, json: Json =
 
     path = tune_study(found, target)
     (print_json if json else print_facts)({"study": study, "recipes": str(path)})
+    return 0
+
+
+def calibrate(
+    *,
+    out: Annotated[str, arg(metavar="FILE", help="file to write, .json")] = "calibration.json",
+    repetitions: Annotated[int, arg(metavar="N", help="simulated studies for each law and number of seeds")] = 400,
+    json: Json = False,
+) -> int:
+    """Measure whether the intervals of all laws cover what they claim; about ten minutes on two cores.
+
+    Example: capsim calibrate --out calibration.json
+    """
+    if repetitions < 2:
+        raise UsageError(f"repetitions must be >= 2, got {repetitions}")
+    path = Path(out)
+    if path.suffix != ".json":
+        raise UsageError(f"out must end in .json, got {out}")
+    writable_folder(str(path.parent))
+    from experiments.calibration import calibrate as measure
+    from experiments.calibration import outside
+
+    result = measure(repetitions, progress=lambda line: print(line, file=sys.stderr, flush=True))
+    path.write_text(dumps(result, indent=1) + "\n")
+    if json:
+        print_json(result)
+    else:
+        print_table(result["rows"], title=f"coverage of {result['level']:.0%} intervals")
+        print_facts({"rejected true collapses": result["collapse_test"], "outside 92-98%": len(outside(result))})
     return 0
 
 
