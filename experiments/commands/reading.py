@@ -129,7 +129,7 @@ def verdict(
     if json:
         print_json({"verdicts": verdicts, "store": origin})
     else:
-        print_table(verdicts, ("study", "verdict", "estimand", "effect", "interval", "trials"), title=f"from {origin}")
+        print_table(verdicts, ("study", "arm", "verdict", "estimand", "effect", "interval", "trials"), title=f"from {origin}")
         for row in verdicts:
             print(f"{row['study']}: {row['sentence']}")
     return 0
