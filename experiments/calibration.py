@@ -7,6 +7,7 @@ The data look like those of study `codebook`: its grid of J and n, its numbers o
 .003^2 + .03^2 p (1 - p), the size that its networks show. A nominal 95% interval is right if it covers 92 to 98%.
 """
 
+import multiprocessing
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -115,7 +116,8 @@ def calibrate(
         raise ValueError(f"repetitions must be >= 2, got {repetitions}")
     rows: list[dict[str, Any]] = []
     rejected: dict[str, float] = {}
-    with ProcessPoolExecutor(workers or os.cpu_count()) as pool:
+    context = multiprocessing.get_context("spawn")  # a fork of a process in which JAX runs may never return
+    with ProcessPoolExecutor(workers or os.cpu_count(), context) as pool:
         run: Callable[..., list[Any]] = lambda work: list(pool.map(work, range(repetitions), chunksize=4))  # noqa: E731
         for seeds in SEEDS:
             for planted in PLANTED:

@@ -129,7 +129,8 @@ def verdict(
     if json:
         print_json({"verdicts": verdicts, "store": origin})
     else:
-        print_table(verdicts, ("study", "arm", "verdict", "estimand", "effect", "interval", "trials"), title=f"from {origin}")
+        shown = ("study", "arm", "verdict", "estimand", "effect", "interval", "trials")
+        print_table(verdicts, shown, title=f"from {origin}")
         for row in verdicts:
             print(f"{row['study']}: {row['sentence']}")
     return 0
