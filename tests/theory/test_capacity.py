@@ -1,7 +1,10 @@
 """Thresholds in ln J: against the integral they invert, and the expansion that approximates them."""
 
+import bisect
+
 import numpy as np
 import pytest
+from scipy import special
 
 from sim.theory import capacity
 from sim.theory.ceilings import gaussian_codebook_accuracy, orthogonal_accuracy
@@ -52,6 +55,49 @@ def test_orthogonal_threshold_inverts_the_integral() -> None:
     assert orthogonal_accuracy(int(classes), 4.0) >= 0.5 >= orthogonal_accuracy(int(classes) + 1, 4.0)
 
 
+def test_orthogonal_width_against_its_expansion() -> None:
+    """The error times d^3 settles, so the two terms of the expansion are right and the next one is of order d^-3."""
+    separation = np.array([5.0, 10.0, 20.0, 40.0, 60.0, 100.0])
+    exact = np.array([capacity.orthogonal_threshold_width(d) for d in separation])
+    expanded = np.array([capacity.orthogonal_threshold_width(d, "asymptotic") for d in separation])
+    scaled = (exact - expanded) * separation**3
+    assert np.all(np.diff(scaled) < 0)
+    assert np.all((scaled < -6.7) & (scaled > -8.95))  # measured -6.79 at 5 and -8.91 at 100
+    assert scaled[-1] == pytest.approx(scaled[-2], rel=5e-3)
+    threshold = np.array([capacity.orthogonal_log_half_accuracy_classes(d) for d in separation])
+    assert np.all(np.diff(exact / threshold) < 0)  # a step in ln J / iota
+
+
+@pytest.mark.parametrize("separation", [0.5, 3.0, 6.0])
+def test_orthogonal_width_by_simulation(separation: float) -> None:
+    """400,000 true scores against the best of J - 1 rivals, drawn as the maximum: quantile .25 - .75 of accuracy.
+
+    ln J at which a trial is lost: the J - 1 rivals stay below score z if an exponential variable exceeds
+    -(J - 1) ln Phi(z). So ln(1 + exponential / -ln Phi(z)) is drawn, and its quartiles are the two thresholds. Each
+    quartile has a standard error near width / 400 000^.5; the difference is within 5 joint errors but for 6e-7.
+    """
+    rng = np.random.default_rng(12)
+    draws = 400_000
+    score = separation + rng.standard_normal(draws)
+    lost = np.log1p(rng.exponential(size=draws) / -special.log_ndtr(score))
+    low, high = np.quantile(lost, [0.25, 0.75])
+    edge = 0.01 * (high - low)
+    density = [np.mean(np.abs(lost - q) < edge) / (2 * edge) for q in (low, high)]
+    error = np.sqrt(0.25 * 0.75 / draws) * np.hypot(1 / density[0], 1 / density[1])
+    assert abs(capacity.orthogonal_threshold_width(separation) - (high - low)) < 5 * error
+    assert error < 0.005 * (high - low)  # so that half a per cent more or less would be seen
+
+
+def test_orthogonal_width_inverts_the_integral() -> None:
+    """The last whole J that reaches .75, and .25, found by bisection: J real lies between it and the next."""
+    many, few = (
+        bisect.bisect_right(range(1, 20_000), -level, key=lambda j: -orthogonal_accuracy(j, 3.0))
+        for level in (0.25, 0.75)
+    )
+    assert orthogonal_accuracy(few, 3.0) >= 0.75 > orthogonal_accuracy(few + 1, 3.0)
+    assert np.log(many / (few + 1)) <= capacity.orthogonal_threshold_width(3.0) <= np.log((many + 1) / few)
+
+
 def test_collapse_onto_one_curve() -> None:
     """Cells of different D, n and J with z near 0 have one accuracy; the same cells differ widely in I/J."""
     accuracies = []
@@ -77,5 +123,7 @@ def test_errors_give_rule_and_value() -> None:
         capacity.log_half_accuracy_classes(8, 1.0, 1.0, method="guess")
     with pytest.raises(ValueError, match="ln J50 must be <= 690 for method='exact', got about 94"):
         capacity.log_half_accuracy_classes(4096, 1e2, 1.0)
+    with pytest.raises(ValueError, match="separation must be > 0 and finite, got 0"):
+        capacity.orthogonal_threshold_width(0.0)
     with pytest.raises(ValueError, match="num_classes must be >= 1 and finite, got 0"):
         capacity.collapse_variable(0, 8, 1.0, 1.0)
