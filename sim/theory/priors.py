@@ -27,6 +27,7 @@ from sim.theory.distances import (
     panel_nodes,
     panel_rule,
 )
+from sim.theory.frequencies import check_frequencies
 from sim.types import FloatArray
 
 MAX_PANELS = 400  # equal ones over all scores; more where a group needs its own
@@ -43,42 +44,6 @@ class _Group(NamedTuple):
     pull: float
     own_power: float
     rival_power: float
-
-
-def zipf_frequencies(num_classes: int, exponent: float) -> FloatArray:
-    """Class frequencies p_j proportional to j^-a, j = 1..J, summing to one.
-
-    Args:
-        num_classes: J >= 1.
-        exponent: a >= 0; 0 is uniform.
-
-    Example:
-        >>> zipf_frequencies(3, 1.0).round(4).tolist()
-        [0.5455, 0.2727, 0.1818]
-
-    Source: Zipf's law.
-    """
-    num_classes = checks.require_whole("num_classes", num_classes, 1)
-    exponent = checks.require_not_negative("exponent", exponent)
-    weights = np.arange(1, num_classes + 1, dtype=np.float64) ** -exponent
-    return np.asarray(weights / weights.sum())
-
-
-def proportional_counts(frequencies: Any, num_images: int) -> FloatArray:
-    """Whole class counts n_j that sum to I and lie within one of I p_j (largest remainders).
-
-    Example:
-        >>> proportional_counts([0.5, 0.3, 0.2], 7).tolist()
-        [4.0, 2.0, 1.0]
-
-    Source: Hamilton's method of apportionment.
-    """
-    shares = _check_frequencies(frequencies)
-    num_images = checks.require_whole("num_images", num_images, 0)
-    counts = np.floor(num_images * shares + 1e-9)
-    missing = num_images - int(counts.sum())
-    counts[np.argsort(counts - num_images * shares, kind="stable")[:missing]] += 1
-    return counts
 
 
 def unequal_codebook_accuracy(
@@ -101,6 +66,7 @@ def unequal_codebook_accuracy(
         ValueError: an argument breaks its rule; more than 2048 distinct (p, n).
 
     Example:
+        >>> from sim.theory.frequencies import proportional_counts, zipf_frequencies
         >>> zipf = zipf_frequencies(64, 1.0)
         >>> round(unequal_codebook_accuracy(zipf, 16, 1.0, 1.0), 4)  # known codewords
         0.8851
@@ -109,7 +75,7 @@ def unequal_codebook_accuracy(
 
     Source: derived in the module's first lines.
     """
-    shares = _check_frequencies(frequencies)
+    shares = check_frequencies(frequencies)
     dimension = checks.require_whole("dimension", dimension, 2)
     signal_power = checks.require_positive("signal_power", signal_power)
     noise_power = checks.require_positive("noise_power", noise_power)
@@ -147,26 +113,19 @@ def unequal_independent_accuracy(
         ValueError: an argument breaks its rule.
 
     Example:
+        >>> from sim.theory.frequencies import zipf_frequencies
         >>> estimate = unequal_independent_accuracy(zipf_frequencies(64, 1.0), 16, 1.0, 1.0, 256, num_draws=8)
         >>> abs(estimate.value - 0.75) < 0.03
         True
 
     Source: derived in the module's first lines.
     """
-    shares = _check_frequencies(frequencies)
+    shares = check_frequencies(frequencies)
     num_images = checks.require_whole("num_images", num_images, 1)
     num_draws = checks.require_whole("num_draws", num_draws, 2)
     counts = np.random.default_rng(SEED).multinomial(num_images, shares, size=num_draws)
     values = [unequal_codebook_accuracy(shares, dimension, signal_power, noise_power, row) for row in counts]
     return Estimate(float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(num_draws)))
-
-
-def _check_frequencies(frequencies: Any) -> FloatArray:
-    shares = np.asarray(frequencies, dtype=np.float64)
-    checks.require(shares.ndim == 1 and shares.size > 0, "frequencies", "of shape (J,)", shares.shape)
-    proper = bool(np.all(shares >= 0)) and abs(shares.sum() - 1) < 1e-6
-    checks.require(proper, "frequencies", ">= 0 and summing to one", float(shares.sum()))
-    return np.asarray(shares / shares.sum())
 
 
 def _describe(

@@ -4,12 +4,8 @@ import numpy as np
 import pytest
 
 from sim.theory.ceilings import gaussian_codebook_accuracy
-from sim.theory.priors import (
-    proportional_counts,
-    unequal_codebook_accuracy,
-    unequal_independent_accuracy,
-    zipf_frequencies,
-)
+from sim.theory.frequencies import proportional_counts, zipf_frequencies
+from sim.theory.priors import unequal_codebook_accuracy, unequal_independent_accuracy
 from sim.types import FloatArray
 
 
@@ -68,7 +64,7 @@ GROUPED = np.array([0.3] + [0.1] * 4 + [0.05] * 6)
     ("frequencies", "dimension", "signal", "counts"),
     [
         (zipf_frequencies(16, 1.0), 8, 1.0, None),
-        (zipf_frequencies(32, 0.5), 2, 4.0, None),
+        (zipf_frequencies(12, 0.5), 2, 4.0, None),
         (zipf_frequencies(16, 1.0), 8, 1.0, proportional_counts(zipf_frequencies(16, 1.0), 64)),
         (zipf_frequencies(24, 1.5), 16, 0.5, proportional_counts(zipf_frequencies(24, 1.5), 40)),  # ten unseen
         (GROUPED, 4, 2.0, np.array([3.0] + [1.0] * 4 + [2.0] * 3 + [0.0] * 3)),  # unseen classes that tie
@@ -88,10 +84,10 @@ def test_independent_simulation(
 def test_independent_labels_simulation(num_classes: int, dimension: int, num_images: int) -> None:
     """4.5 joint standard errors: false-fail rate 7e-6 a case; sees differences of about .02."""
     frequencies = zipf_frequencies(num_classes, 1.0)
-    estimate = unequal_independent_accuracy(frequencies, dimension, 2.0, 1.0, num_images, num_draws=100)
+    estimate = unequal_independent_accuracy(frequencies, dimension, 2.0, 1.0, num_images, num_draws=50)
     mean, error = simulate(frequencies, dimension, 2.0, num_images)
     joint = np.hypot(error, estimate.standard_error)
-    assert joint < 0.006
+    assert joint < 0.008
     assert abs(estimate.value - mean) < 4.5 * joint
 
 
