@@ -37,6 +37,7 @@ ORDER = (
     ("experiments.runner",),
     ("experiments.studies",),
     ("experiments.verdicts",),
+    ("experiments.own_data",),
     ("experiments.fitting",),
     ("experiments.console",),
     ("paper_figures",),

@@ -243,7 +243,7 @@ def test_bounds_conditioning_and_failed_starts_are_reported():
         ({"response": np.where(X > 50, np.nan, X)}, "response must be finite, got nan"),
         ({"columns": {"x": X[:3]}}, r"columns must have one value a row, got \(3,\) for 'x'"),
         ({"columns": {"x": X[:2]}, "response": X[:2]}, "law 'power' must have from 1 to 2 parameters"),
-        ({"loss": "binomial", "response": None, "correct": X + 1, "total": X}, "correct and total must be whole numbers"),
+        ({"loss": "binomial", "response": None, "correct": X + 1, "total": X}, "correct and total must be whole"),
         ({"loss": "binomial", "response": None, "correct": np.full(24, 3), "total": np.full(24, 2)},
          r"correct must be in \[0, total\] with total >= 1, got 3 of 2"),
         ({"loss": "huber_log", "delta": 0.0}, "delta must be > 0, got 0.0"),
