@@ -39,6 +39,7 @@ ORDER = (
     ("experiments.verdicts",),
     ("experiments.own_data",),
     ("experiments.fitting",),
+    ("experiments.predicting",),
     ("experiments.console",),
     ("paper_figures",),
     ("benchmarks",),
