@@ -75,7 +75,8 @@ def fit(
     """Fit the accuracy-versus-output laws to a study's results, or to a table of your own.
 
     Example: capsim fit codebook
-    Example: capsim fit --data mine.csv --columns inputs=images,outputs=classes,accuracy=top1,seed=run --group model
+
+    With a table: capsim fit --data mine.csv --columns inputs=n,outputs=classes,accuracy=top1,seed=run --group model
     """
     groups = load_own(data, columns, group, study, preset=preset, store=store, set=sets, seeds=seeds)
     try:
