@@ -17,6 +17,7 @@ from typing import Any
 import tyro
 
 from experiments.commands.listing import list_
+from experiments.commands.predicting import plan, predict
 from experiments.commands.reading import export, figures, fit, report, verdict
 from experiments.commands.running import bench, calibrate, run, status, tune
 from experiments.console import warn
@@ -28,6 +29,8 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "status": status,
     "export": export,
     "fit": fit,
+    "predict": predict,
+    "plan": plan,
     "verdict": verdict,
     "figures": figures,
     "report": report,

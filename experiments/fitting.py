@@ -1,16 +1,18 @@
-"""Accuracy-versus-output laws fitted to a study's rows, with the largest J and I held out and scored once."""
+"""Accuracy-versus-output laws fitted to the rows of a study or of a user's table, the largest J and I held out."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from experiments.own_data import OwnRows
 from experiments.studies import codebook
 from experiments.studies.common import Columns, chosen, take, usual_variant
 from experiments.verdicts import to_columns
-from sim.analysis.fits import LawScore, compare_laws
+from sim.analysis.fits import LawRanking, LawScore, compare_laws
 from sim.theory.laws import LAWS
+from sim.types import Law
 
 # Laws read `inputs`, `outputs` and `chance`; only the theorem needs the codebook's own columns.
 _BASE = ("inputs", "outputs", "chance")
@@ -33,9 +35,37 @@ def _prepare(study: str, columns: Columns, arm: str, metric: str) -> dict[str, A
     return {**rows, "outputs": 2.0 ** rows["log2_outputs"], "chance": chance}
 
 
+class Arm(NamedTuple):
+    """What laws are fitted to: the rows of one arm, scored by one metric.
+
+    Attributes:
+        name: the arm.
+        metric: the score.
+        columns: what the laws read and what tells cells apart.
+        rows: all columns of the same rows.
+        accuracy: of each row. variance, trials: as in `compare_laws`.
+        held_out: bool, rows that are scored once; None if there are too few cells for that.
+        laws: the laws that can be fitted.
+    """
+
+    name: str
+    metric: str
+    columns: dict[str, Any]
+    rows: Mapping[str, Any]
+    accuracy: Any
+    variance: Any
+    trials: Any
+    held_out: Any
+    laws: tuple[Law, ...]
+
+
 def _held_out(rows: Mapping[str, Any]) -> Any:
     outputs, inputs = rows["outputs"], rows["inputs"]
     return (outputs == outputs.max()) | (inputs == inputs.max())
+
+
+def _num_cells(columns: Mapping[str, Any], mask: Any) -> int:
+    return len(np.unique(np.stack([np.asarray(column)[mask] for column in columns.values()], axis=1), axis=0))
 
 
 def _row(score: LawScore, arm: str, metric: str, statement: str) -> dict[str, Any]:
@@ -57,6 +87,57 @@ def _row(score: LawScore, arm: str, metric: str, statement: str) -> dict[str, An
     }
 
 
+def study_arms(study: str, table: pa.Table) -> list[Arm]:
+    """The arms of a study that can be fitted: those with six cells or more besides the held-out ones."""
+    columns = to_columns(table)
+    theorem = study == "codebook"
+    names = codebook.LAW_COLUMNS if theorem else _BASE
+    laws = tuple(law for law in LAWS.values() if theorem or law.name != "theorem")
+    found = []
+    for arm in sorted(set(columns["arm"]) - {""}):
+        for metric in METRICS.get(study, ("test_accuracy",)):
+            rows = _prepare(study, columns, arm, metric)
+            if rows is None:
+                continue
+            read, held = {name: rows[name] for name in names}, _held_out(rows)
+            if _num_cells(read, ~held) >= MIN_CELLS:
+                found.append(Arm(arm, metric, read, rows, rows[metric], None, None, held, laws))
+    return found
+
+
+def own_arms(groups: Sequence[OwnRows]) -> list[Arm]:
+    """The groups of a user's table that can be fitted: those with six cells or more.
+
+    The largest inputs and outputs are held out, each where it is varied, if six cells are left to fit.
+    """
+    laws = tuple(law for law in LAWS.values() if law.name != "theorem")
+    found = []
+    for group in groups:
+        read = {name: group.columns[name] for name in _BASE}
+        largest = [column == column.max() for column in (read["inputs"], read["outputs"]) if np.ptp(column) > 0]
+        held = np.any(largest, axis=0) if largest else np.zeros(len(group.accuracy), dtype=bool)
+        if _num_cells(read, ~held) < MIN_CELLS:
+            held = np.zeros(len(group.accuracy), dtype=bool)
+        if _num_cells(read, ~held) >= MIN_CELLS:
+            kept = held if held.any() else None
+            moments = (group.accuracy, group.variance, group.trials)
+            found.append(Arm(group.name, "accuracy", read, group.columns, *moments, kept, laws))
+    return found
+
+
+def rank_arm(arm: Arm) -> LawRanking:
+    """The laws of one arm, best first."""
+    return compare_laws(
+        arm.laws, arm.columns, arm.accuracy, held_out=arm.held_out, variance=arm.variance, trials=arm.trials
+    )
+
+
+def fit_arms(arms: Sequence[Arm]) -> list[dict[str, Any]]:
+    """One row a law, arm and metric, best law first within an arm and metric."""
+    rankings = [(arm, rank_arm(arm)) for arm in arms]
+    return [_row(score, arm.name, arm.metric, rank.statement) for arm, rank in rankings for score in rank.scores]
+
+
 def fit_study(study: str, table: pa.Table) -> list[dict[str, Any]]:
     """Fit every law to every arm of a study, best law first within an arm and metric.
 
@@ -68,20 +149,13 @@ def fit_study(study: str, table: pa.Table) -> list[dict[str, Any]]:
         one row a law, arm and metric: parameters with 95% intervals, criterion (BIC of seed-level residuals), error on
         the held-out cells, and how many starts agreed. Arms with fewer than six cells are left out.
     """
-    columns = to_columns(table)
-    found: list[dict[str, Any]] = []
-    for arm in sorted(set(columns["arm"]) - {""}):
-        for metric in METRICS.get(study, ("test_accuracy",)):
-            rows = _prepare(study, columns, arm, metric)
-            if rows is None:
-                continue
-            theorem = study == "codebook"
-            names = codebook.LAW_COLUMNS if theorem else _BASE
-            held = _held_out(rows)
-            cells = {tuple(float(rows[name][i]) for name in names) for i in np.flatnonzero(~held)}
-            if len(cells) < MIN_CELLS:
-                continue
-            laws = [law for law in LAWS.values() if theorem or law.name != "theorem"]
-            ranking = compare_laws(laws, {name: rows[name] for name in names}, rows[metric], held_out=held)
-            found += [_row(score, arm, metric, ranking.statement) for score in ranking.scores]
-    return found
+    return fit_arms(study_arms(study, table))
+
+
+def fit_own(groups: Sequence[OwnRows]) -> list[dict[str, Any]]:
+    """The same for the groups of a user's own table.
+
+    Raises:
+        ValueError: rows that show no variance, neither by repeats nor by counts.
+    """
+    return fit_arms(own_arms(groups))

@@ -11,11 +11,32 @@ from experiments.console import warn
 from experiments.factors import UsageError
 
 if TYPE_CHECKING:
+    from experiments.own_data import OwnRows
     from experiments.spec import Study
     from experiments.store import Store
     from experiments.tables import Selection
 
 StudyName: TypeAlias = Annotated[str, arg(metavar="STUDY", help="a name from `capsim list studies`")]
+FitStudy: TypeAlias = Annotated[
+    str | None,
+    arg(metavar="STUDY", help_behavior_hint="", help="a name from `capsim list studies`; none with --data"),
+]
+DataFile: TypeAlias = Annotated[
+    str | None,
+    arg(metavar="FILE.csv", help_behavior_hint="", help="a table of your own, with a header, instead of a study"),
+]
+DataColumns: TypeAlias = Annotated[
+    str | None,
+    arg(
+        metavar="inputs=C,outputs=C,accuracy=C",
+        help_behavior_hint="",
+        help="which columns of --data hold what: inputs, outputs, and accuracy [with sd and repeats] or correct and "
+        "total; if you like, seed and chance (by default 1/outputs)",
+    ),
+]
+DataGroup: TypeAlias = Annotated[
+    str | None, arg(metavar="COLUMN", help_behavior_hint="", help="column of --data whose values are fitted apart")
+]
 ReadStore: TypeAlias = Annotated[
     str | None,
     arg(
@@ -110,6 +131,34 @@ def need_rows(selection: "Selection", study: str) -> "Selection":
             f"`capsim run {study}` makes them"
         )
     return selection
+
+
+def load_own(
+    data: str | None, columns: str | None, group: str | None, study: str | None, **others: Any
+) -> "list[OwnRows] | None":
+    """The groups of a user's own table, or None where a study is read.
+
+    Args:
+        others: options that only go with a study, by name.
+
+    Raises:
+        UsageError: both or neither of study and data, an option of the other one, or a fault of the table.
+    """
+    if (data is None) == (study is None):
+        raise UsageError(f"a study or --data must be given, got {'neither' if data is None else 'both'}")
+    if data is None:
+        for name, value in (("columns", columns), ("group", group)):
+            if value is not None:
+                raise UsageError(f"--{name} must go with --data, got {value!r} without it")
+        return None
+    for name, value in others.items():
+        if value not in (None, ()):
+            raise UsageError(f"--{name} must go with a study, got it with --data")
+    if columns is None:
+        raise UsageError("--data must go with --columns inputs=..,outputs=..,accuracy=.., got none")
+    from experiments.own_data import parse_mapping, read_own
+
+    return read_own(data, parse_mapping(columns), group)
 
 
 def start_jax() -> None:

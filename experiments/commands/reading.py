@@ -5,6 +5,10 @@ from typing import Annotated, Any
 from tyro.conf import Positional, arg
 
 from experiments.commands.options import (
+    DataColumns,
+    DataFile,
+    DataGroup,
+    FitStudy,
     Json,
     ReadPreset,
     ReadStore,
@@ -12,6 +16,7 @@ from experiments.commands.options import (
     Sets,
     StudyName,
     find_study,
+    load_own,
     load_rows,
     need_rows,
     open_store,
@@ -56,34 +61,51 @@ def export(
 
 
 def fit(
-    study: Positional[StudyName],
+    study: Positional[FitStudy] = None,
     *,
+    data: DataFile = None,
+    columns: DataColumns = None,
+    group: DataGroup = None,
     preset: ReadPreset = None,
     store: ReadStore = None,
     sets: Sets = (),
     seeds: Seeds = None,
     json: Json = False,
 ) -> int:
-    """Fit the accuracy-versus-output laws to a study's results.
+    """Fit the accuracy-versus-output laws to a study's results, or to a table of your own.
 
     Example: capsim fit codebook
-    """
-    selection = need_rows(load_rows(study, store, preset, sets, seeds), study)
-    from experiments.fitting import fit_study
 
+    With a table: capsim fit --data mine.csv --columns inputs=n,outputs=classes,accuracy=top1,seed=run --group model
+    """
+    groups = load_own(data, columns, group, study, preset=preset, store=store, set=sets, seeds=seeds)
     try:
-        fits = fit_study(study, selection.table)
+        if groups is not None:
+            from experiments.fitting import fit_own
+
+            name, title, fits = str(data), f"from {data}", fit_own(groups)
+            origin: dict[str, Any] = {"study": None, "data": data, "fits": fits, "store": None}
+        else:
+            name = str(study)
+            selection = need_rows(load_rows(name, store, preset, sets, seeds), name)
+            from experiments.fitting import fit_study
+
+            fits = fit_study(name, selection.table)
+            title = f"{name}, {selection.preset}, from {selection.name}"
+            origin = {"study": study, "fits": fits, "store": selection.name}
+    except UsageError:
+        raise
     except ValueError as error:
-        raise UsageError(f"{study} cannot be fitted to these rows: {error}") from None
+        raise UsageError(f"{data or study} cannot be fitted to these rows: {error}") from None
     if not fits:
-        warn(f"{study}: no arm has cells enough to tell laws apart")
+        warn(f"{name}: no arm has cells enough to tell laws apart")
     if json:
-        print_json({"study": study, "fits": fits, "store": selection.name})
+        print_json(origin)
     else:
         shown = [
             {**entry, "parameters": {name: p["value"] for name, p in entry["parameters"].items()}} for entry in fits
         ]
-        print_table(shown, title=f"{study}, {selection.preset}, from {selection.name}")
+        print_table(shown, title=title)
     return 0
 
 
