@@ -72,8 +72,8 @@ def make_ranks(
         checks.require(labels is not None, "labels", "given together with scores", None)
         table, true = _checked_scores(scores, np.asarray(labels))
         checks.require(table.shape == (len(beaten), num_classes), "scores", "(items, K) in shape", table.shape)
-        agree = np.array_equal(count_classes_beaten(table, true), beaten)
-        checks.require(agree, "classes_beaten", "what scores and labels say", "other ranks")
+        other = beaten != count_classes_beaten(table, true)
+        checks.require(not other.any(), "classes_beaten", "what scores and labels say", beaten[other][:3].tolist())
         return ClassRanks(beaten, num_classes, true, table)
     true = np.arange(len(beaten)) if labels is None else np.unique(np.asarray(labels), return_inverse=True)[1]
     checks.require(true.shape == beaten.shape, "labels", f"{beaten.shape} in shape", true.shape)
