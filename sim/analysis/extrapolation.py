@@ -146,19 +146,23 @@ def extrapolate(
     accuracy = chosen.estimate(ranks, numbers)
     generator = np.random.default_rng(seed)
     kept = min(max(round(KEPT * ranks.num_classes), 3), ranks.num_classes - 1)
+    present = len(np.unique(ranks.labels))
+    rule = f"of more than {ranks.num_classes - kept} classes, so that none of the replicates is empty"
+    checks.require(present > ranks.num_classes - kept, "labels", rule, present)
     by_class = [chosen.estimate(keep_classes(ranks, kept, generator), numbers) for _ in range(resamples)]
     thinned = [thin_rivals(ranks, kept, generator) for _ in range(resamples)]
     if not chosen.needs_scores:  # ranks alone keep their labels, by which `regression` halves the classes
         thinned = [replicate._replace(labels=ranks.labels, scores=None) for replicate in thinned]
     by_pair = [chosen.estimate(replicate, numbers) for replicate in thinned]
-    # half an item's worth away from 0 and 1, so that a replicate without errors has a logit
-    margin = 0.5 / (len(ranks.labels) + 1)
-    centre, classes, pairs = (special.logit(np.clip(a, margin, 1 - margin)) for a in (accuracy, by_class, by_pair))
+    # above, half an item's worth: a replicate without errors must have a logit; below, accuracies may well be tiny
+    high = 1 - 0.5 / (len(ranks.labels) + 1)
+    centre, classes, pairs = (special.logit(np.clip(a, 1e-12, high)) for a in (accuracy, by_class, by_pair))
     excess = ranks.num_classes / kept
     variance = kept / (ranks.num_classes - kept) * (classes.var(axis=0) - excess * pairs.var(axis=0))
     least = kept / (ranks.num_classes - kept) * classes.var(axis=0) / (1 + excess)  # what pairs alone would leave
     error = np.sqrt(np.maximum(variance, least))
     error = np.where(error > 1e-12, error, np.nan)
     half = stats.t.ppf((1 + level) / 2, ranks.num_classes - 1) * error
-    interval = special.expit(np.array([centre - half, centre + half]))
+    low, high = special.expit(centre - half), special.expit(centre + half)
+    interval = np.array([np.minimum(low, accuracy), np.maximum(high, accuracy)])
     return Extrapolation(numbers, accuracy, interval, error, estimator, level)
