@@ -5,6 +5,10 @@
 U the probability that a random class scores below an item's own, D its distribution function. It holds for classes
 drawn at random and scores that do not depend on which other classes there are. For a network retrained at each k it is
 a hypothesis.
+
+On Gaussian codebooks of 2, 10 and 64 dimensions (16, 64 and 256 classes, to 4 and 16 times as many) `skew_probit` was
+the most accurate over all cases: the default. `mixture` is its check without a form. `reversed_roc` is as good where
+scores are near normal; `regression` is unsure at 16 K, and `kde` fails where scores are skewed.
 """
 
 from collections.abc import Callable

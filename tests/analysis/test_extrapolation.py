@@ -198,8 +198,8 @@ def test_replicates_keep_the_accuracy_of_small_sets(replicate, with_scores):
 def test_codebooks_are_extrapolated(name, dimension, signal_power, noise_power):
     """K = 16, 20 images a class, known codewords, against the exact integral at 64 and 256 classes.
 
-    Nominal .95: measured coverage .88-.98. At .90 nine or more misses of 24 have probability 3e-4, at .88 .0012; an interval with
-    a coverage of .4 is caught with probability .99.
+    Nominal .95; measured coverage of these .95-.98 (100 codebooks). Nine or more misses of 24 have probability 1e-6 at
+    a coverage of .95, 3e-4 at .90; a coverage of .4 is caught with probability .99.
     """
     k = np.array([64.0, 256.0])
     exact = np.array([gaussian_codebook_accuracy(int(n), dimension, signal_power, noise_power) for n in k])
