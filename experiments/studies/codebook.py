@@ -222,8 +222,9 @@ def _kappa_law(columns: Columns, arm: str) -> dict[str, Any] | None:
     rows = main_rows(columns, arm)
     if len(np.unique(rows["outputs"])) < 3:
         return None
+    laws = [LAWS[name] for name in ("theorem", *RIVALS)]
     ranking = compare_laws(
-        [LAWS[name] for name in ("theorem", *RIVALS)], {name: rows[name] for name in LAW_COLUMNS}, rows["test_accuracy"],
+        laws, {name: rows[name] for name in LAW_COLUMNS}, rows["test_accuracy"],
         held_out=held_out(rows), level=PRIMARY_LEVEL, resamples=399,
     )  # fmt: skip
     scores = {score.fit.law.name: score for score in ranking.scores}
