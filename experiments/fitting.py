@@ -59,12 +59,14 @@ class Arm(NamedTuple):
     laws: tuple[Law, ...]
 
 
-def _held_out(rows: Mapping[str, Any]) -> Any:
+def largest_held_out(rows: Mapping[str, Any]) -> Any:
+    """Mask of the rows with the largest outputs or the largest inputs."""
     outputs, inputs = rows["outputs"], rows["inputs"]
     return (outputs == outputs.max()) | (inputs == inputs.max())
 
 
-def _num_cells(columns: Mapping[str, Any], mask: Any) -> int:
+def num_cells(columns: Mapping[str, Any], mask: Any) -> int:
+    """Cells among the rows under a mask."""
     return len(np.unique(np.stack([np.asarray(column)[mask] for column in columns.values()], axis=1), axis=0))
 
 
@@ -99,8 +101,8 @@ def study_arms(study: str, table: pa.Table) -> list[Arm]:
             rows = _prepare(study, columns, arm, metric)
             if rows is None:
                 continue
-            read, held = {name: rows[name] for name in names}, _held_out(rows)
-            if _num_cells(read, ~held) >= MIN_CELLS:
+            read, held = {name: rows[name] for name in names}, largest_held_out(rows)
+            if num_cells(read, ~held) >= MIN_CELLS:
                 found.append(Arm(arm, metric, read, rows, rows[metric], None, None, held, laws))
     return found
 
@@ -116,9 +118,9 @@ def own_arms(groups: Sequence[OwnRows]) -> list[Arm]:
         read = {name: group.columns[name] for name in _BASE}
         largest = [column == column.max() for column in (read["inputs"], read["outputs"]) if np.ptp(column) > 0]
         held = np.any(largest, axis=0) if largest else np.zeros(len(group.accuracy), dtype=bool)
-        if _num_cells(read, ~held) < MIN_CELLS:
+        if num_cells(read, ~held) < MIN_CELLS:
             held = np.zeros(len(group.accuracy), dtype=bool)
-        if _num_cells(read, ~held) >= MIN_CELLS:
+        if num_cells(read, ~held) >= MIN_CELLS:
             kept = held if held.any() else None
             moments = (group.accuracy, group.variance, group.trials)
             found.append(Arm(group.name, "accuracy", read, group.columns, *moments, kept, laws))

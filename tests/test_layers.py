@@ -40,6 +40,7 @@ ORDER = (
     ("experiments.own_data",),
     ("experiments.fitting",),
     ("experiments.predicting",),
+    ("experiments.backtest",),
     ("experiments.calibration",),
     ("experiments.console",),
     ("paper_figures",),
