@@ -43,13 +43,19 @@ PLANTED = (
     Planted("logistic", (0.5, 0.75, 1.1)),
     Planted("probit", (-0.5, 0.55, 1.1)),
     Planted("power", (-0.9, 0.35, 0.3)),
+    Planted("power_floor", (1.5, 0.7, 0.7, 0.1)),
+    Planted("broken_power", (0.5, 0.9, 0.6, 2.0)),
+    Planted("exponential", (0.3, 0.7)),
+    Planted("shifted_power", (-0.5, 0.6, 0.7, 0.1)),
+    Planted("factorised", (2.5,)),
     Planted("theorem", (-0.4,)),
 )
 
 
 def codebook_cells() -> dict[str, FloatArray]:
-    """The cells of study `codebook`: J 4 to 256 with n 1 to 64 images a class, D = 64, g = 1/4."""
-    outputs, ratio = (grid.ravel() for grid in np.meshgrid([4.0, 16, 64, 256], [1.0, 4, 16, 64]))
+    """The cells of study `codebook`: J 4 to 256 with n 1 to 64 images a class, J 1024 with n 1 to 16; D 64, g 1/4."""
+    outputs, ratio = (grid.ravel() for grid in np.meshgrid([4.0, 16, 64, 256, 1024], [1.0, 4, 16, 64]))
+    outputs, ratio = (column[outputs * ratio <= 16_384] for column in (outputs, ratio))
     constant = {"dimension": 64.0, "signal_power": 0.25, "noise": 1.0}
     cells = {"inputs": outputs * ratio, "outputs": outputs, "chance": 1 / outputs}
     return cells | {name: np.full(len(outputs), value) for name, value in constant.items()}
