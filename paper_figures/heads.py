@@ -107,10 +107,10 @@ def draw(source: Source, out: Path) -> Drawing:
 CAPTION = (
     "Identical images of m tiles with four labels each, J = 4^m label maps, answered through different heads. Above: "
     "exact match of the whole map; below: the same on the scale rho, where chance is 0 and known codewords are 1, with "
-    "one denominator for all heads. Lines without markers: what the best learner reaches with codewords known, with "
-    "the composition known, and when it treats the maps as unrelated classes. If J alone set the accuracy, all heads "
-    "would lie on one curve. Bars: 95% intervals over seeds, each arm for itself; rho passes 1 where the codewords "
-    "drawn were easier than the average that the ceilings are."
+    "one denominator for all heads. Lines without markers: what the best learner reaches with codewords known and "
+    "with the composition known, and the class means of whole images, which bind no network. If J alone set the "
+    "accuracy, all heads would lie on one curve. Bars: 95% intervals over seeds, each arm for itself; rho passes 1 "
+    "where the codewords drawn were easier than the average that the ceilings are."
 )
 ALTERNATIVE = (
     "Panels for different I/J, exact match above and rho below, against the number of label maps J on a logarithmic "

@@ -58,7 +58,7 @@ LIMITS = {
     "learned": Look("exact ceiling from I images", "#000000"),
     "known": Look("ceiling, codewords known", "#555555", line="--"),
     "composed": Look("ceiling, composition known", "#000000"),
-    "class_mean": Look("ceiling, maps as unrelated classes", "#8A7A3B", line="--"),
+    "class_mean": Look("class-mean rule, expected", "#8A7A3B", line="--"),
     "posterior": Look("exact posterior", "#000000"),
     "fano": Look("Fano bound", "#882255", line="-."),
     "chance": Look("chance", "#777777", line=":"),
@@ -75,7 +75,7 @@ ARMS = {
     "mlp/dense+reg": Look("one output a tile or pixel", "#009E73", "^", "--"),
     "mlp/shared+reg": Look("outputs that share weights", "#D55E00", "v", "-."),
     "mlp/dense+reg+relabelled": Look("one output a tile, maps renamed", "#7B4FA3", "X", ":"),
-    "class_mean": Look("class-mean learner", "#8A7A3B", "P", "", False),
+    "class_mean": Look("class-mean rule, same images", "#8A7A3B", "P", "", False),
     "conv7": Look("shared weights, receptive field 7", "#D55E00", "v", "-."),
     "conv1": Look("shared weights, receptive field 1", "#CC79A7", "<", _LONG),
 }
