@@ -170,6 +170,7 @@ def start_jax() -> None:
 
 
 def writable_folder(out: str) -> Path:
+    """The folder of that name, made if need be; UsageError if it cannot be."""
     folder = Path(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
