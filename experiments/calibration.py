@@ -1,6 +1,6 @@
 """Do the intervals mean what they say? Every law is planted, simulated, fitted and covered, many times over.
 
-    capsim calibrate                  writes calibration.json; a quarter of an hour on two cores
+    capsim calibrate                  writes calibration.json; about seven minutes on two cores
     capsim calibrate --repetitions 2000
 
 The data look like those of study `codebook`: its grid of J and n, its numbers of seeds, and a seed variance

@@ -133,6 +133,12 @@ def ladder(values: Sequence[float], symbol: str) -> dict[float, Look]:
     return found
 
 
+FORMULAS = {  # closed forms of the theorem's threshold
+    "asymptotic": Look("leading terms", "#888888", "x", ""),
+    "refined": Look("refined formula", "#D55E00", "o", "", False),
+}
+
+
 def draw_line(axes: Axes, x: Any, y: Any, look: Look) -> None:
     """A curve that theory gives, under the measured points; a single value becomes a short bar."""
     marker = "_" if len(np.atleast_1d(x)) == 1 else ""

@@ -11,9 +11,10 @@ from scipy import stats
 from experiments.studies.common import PRIMARY_LEVEL, cell_groups, chosen
 from paper_figures.source import MissingRows, Source
 from paper_figures.style import (
+    ARMS,
     DOUBLE,
+    FORMULAS,
     Drawing,
-    Look,
     add_legend,
     count_axis,
     draw_points,
@@ -28,11 +29,7 @@ SUMMARY = "the theorem against simulation: the exact learner minus the integral,
 FEWEST_CODEBOOKS = 20
 DIMENSIONS, POWERS, SAMPLES = (16, 64, 256, 1024, 4096), (4, 8, 16, 32, 64, 128, 256), (1, 4, 16, 64, None)
 SMALLEST, LARGEST = np.log(10), 300.0  # ln J50: fewer classes are no threshold, more overflow a table of J
-LOOKS = {
-    "learner": Look("exact learner minus integral, 99% intervals", "#0072b2", "o", ""),
-    "asymptotic": Look("leading terms", "#888888", "x", ""),
-    "refined": Look("refined formula", "#d55e00", "o", "", False),
-}
+LOOKS = {"learner": ARMS["bayes"]._replace(label="exact learner minus integral, 99% intervals"), **FORMULAS}
 
 
 def _differences(source: Source) -> list[dict[str, Any]]:

@@ -152,7 +152,7 @@ def calibrate(
 ) -> int:
     """Measure whether intervals cover what they claim: planted laws, and predictions on the committed results.
 
-    About fifteen minutes on two cores.
+    About seven minutes on two cores.
 
     Example: capsim calibrate --out calibration.json
     """
