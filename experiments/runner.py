@@ -28,6 +28,7 @@ from sim.population import Results, Settings, train_population
 MEMBERS_PER_DEVICE = 8  # members of a batch on each device: some ten seconds of work, so a kill loses little
 
 Progress = Callable[["Report"], None]
+Train = Callable[["Batch"], Results]  # how a batch becomes results: the population engine, or a test's stand-in
 
 
 class Report(NamedTuple):
@@ -191,13 +192,17 @@ def _failed_rows(study: str, batch: Batch, error: Exception) -> list[dict[str, A
     ]  # fmt: skip
 
 
-def run_batch(study: str, batch: Batch, store: Store) -> list[dict[str, Any]]:
+def train_batch(batch: Batch) -> Results:
+    """Train one batch with the population engine, on all local devices."""
+    return train_population(batch.settings, stack_members(list(batch.tasks)), slots=batch.slots)
+
+
+def run_batch(study: str, batch: Batch, store: Store, train: Train = train_batch) -> list[dict[str, Any]]:
     """Train one batch and publish its rows; a batch that raises is tried once more trial by trial, so that one bad
     trial costs one failed row."""
     started = time.perf_counter()
     try:
-        results = train_population(batch.settings, stack_members(list(batch.tasks)), slots=batch.slots)
-        rows = make_rows(study, batch, results, time.perf_counter() - started)
+        rows = make_rows(study, batch, train(batch), time.perf_counter() - started)
     except (RuntimeError, ValueError, MemoryError) as error:
         if len(batch.trials) == 1:
             rows = _failed_rows(study, batch, error)
@@ -206,14 +211,14 @@ def run_batch(study: str, batch: Batch, store: Store) -> list[dict[str, Any]]:
             return [
                 row
                 for trial, task in singles
-                for row in run_batch(study, Batch(batch.settings, (trial,), (task,), 1), store)
+                for row in run_batch(study, Batch(batch.settings, (trial,), (task,), 1), store, train)
             ]
     store.publish(study, rows)
     return rows
 
 
 def run_trials(
-    study: str, trials: Sequence[Trial], store: Store, progress: Progress | None = None
+    study: str, trials: Sequence[Trial], store: Store, progress: Progress | None = None, train: Train = train_batch
 ) -> tuple[pa.Table, int]:
     """Run the trials that the store lacks; returns the plan's rows and how many were trained now."""
     store.check_writable()
@@ -223,7 +228,7 @@ def run_trials(
     started, trained, spent = time.perf_counter(), 0, 0.0
     costs = [sum(map(predicted_cost, batch.trials, batch.tasks)) for batch in batches]
     for batch, cost in zip(batches, costs, strict=True):
-        trained += len(run_batch(study, batch, store))
+        trained += len(run_batch(study, batch, store, train))
         spent += cost
         if progress is not None:
             elapsed = time.perf_counter() - started
