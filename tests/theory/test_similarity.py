@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.theory.ceilings import gaussian_codebook_accuracy
-from sim.theory.similarity import effective_samples, similar_tile_accuracy
+from sim.theory.ceilings import composed_accuracy, gaussian_codebook_accuracy
+from sim.theory.similarity import effective_samples, similar_tile_accuracy, similar_tile_match
 
 
 @given(
@@ -78,3 +78,47 @@ def test_errors_give_rule_and_value() -> None:
         effective_samples(2, 1.5, 1, 1.0, 1.0)
     with pytest.raises(ValueError, match="samples_per_codeword must be > 0 and finite, got 0"):
         similar_tile_accuracy(2, 4, 8, 1.0, 1.0, 0, 0.5)
+
+
+def raw_match(similarity: float, rng: np.random.Generator, books: int = 400) -> tuple[float, float]:
+    """Joint match from raw images: least squares of stacked images under the prior, one label at a time."""
+    tiles, labels, dimension, signal, noise, samples = 3, 3, 6, 1.0, 0.6, 2
+    owner = np.repeat(np.arange(tiles), samples)  # the tile of each training example
+    prior = signal * ((1 - similarity) * np.eye(tiles) + similarity)
+    cross = prior[:, owner]
+    gain = cross @ np.linalg.inv(prior[np.ix_(owner, owner)] + noise * np.eye(len(owner)))
+    results = []
+    for _ in range(books):
+        codewords = np.linalg.cholesky(prior + 1e-9 * np.eye(tiles)) @ rng.normal(size=(labels * dimension, tiles, 1))
+        codewords = codewords[..., 0].T.reshape(tiles, labels, dimension)
+        examples = codewords[owner] + np.sqrt(noise) * rng.normal(size=(len(owner), labels, dimension))
+        learned = np.tensordot(gain, examples, axes=1)
+        right = np.ones(40, bool)
+        for tile in range(tiles):
+            truth = rng.integers(labels, size=40)
+            tests = codewords[tile, truth] + np.sqrt(noise) * rng.normal(size=(40, dimension))
+            distance = ((tests[:, None] - learned[tile]) ** 2).sum(axis=2)
+            right &= distance.argmin(axis=1) == truth
+        results.append(right.mean())
+    return float(np.mean(results)), float(np.std(results, ddof=1) / np.sqrt(books))
+
+
+@pytest.mark.parametrize("similarity", [0.3, 0.8])
+def test_the_joint_match_agrees_with_raw_images(similarity: float) -> None:
+    """Four joint standard errors: false-fail rate 6e-5 each."""
+    found = similar_tile_match(3, 3, 6, 1.0, 0.6, 2, similarity, books=400)
+    value, error = raw_match(similarity, np.random.default_rng(4))
+    assert abs(found.value - value) < 4 * np.hypot(found.standard_error, error)
+
+
+def test_the_joint_match_at_the_ends() -> None:
+    """Exact at similarity 0, another code at 1; four standard errors: false-fail rate 6e-5 each."""
+    own = similar_tile_match(4, 3, 6, 1.0, 0.6, 2, 0.0, books=300)
+    assert abs(own.value - composed_accuracy(4, 3, 6, 1.0, 0.6, 2, similarity=0.0)) < 4 * own.standard_error
+    shared = similar_tile_match(4, 3, 6, 1.0, 0.6, 2, 1.0, books=300)
+    other = composed_accuracy(4, 3, 6, 1.0, 0.6, 8, similarity=1.0)
+    assert abs(shared.value - other) < 4 * np.hypot(shared.standard_error, 1e-3)
+    known = similar_tile_match(4, 3, 6, 1.0, 0.6, None, 0.0, books=300)
+    assert abs(known.value - composed_accuracy(4, 3, 6, 1.0, 0.6, similarity=0.0)) < 4 * known.standard_error
+    with pytest.raises(ValueError, match="books must be a whole number >= 2, got 1"):
+        similar_tile_match(4, 3, 6, 1.0, 0.6, 2, 0.5, books=1)
