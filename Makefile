@@ -41,7 +41,7 @@ reproduce: setup
 
 lock: setup
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
-		--extra dev --output-file requirements.lock pyproject.toml
+		--extra dev --extra dask --output-file requirements.lock pyproject.toml
 
 clean:
 	rm -rf .venv $(DEMO) figures report

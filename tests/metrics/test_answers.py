@@ -4,7 +4,14 @@ import jax
 import numpy as np
 import pytest
 
-from sim.metrics import CALIBRATION_BINS, Prediction, calibration_error, pooled_dice, score, weighted_mean
+from sim.metrics.answers import (
+    CALIBRATION_BINS,
+    Prediction,
+    calibration_error,
+    pooled_dice,
+    score,
+    weighted_mean,
+)
 
 SCORE = jax.jit(score)
 CALIBRATION = jax.jit(calibration_error)
