@@ -25,6 +25,7 @@ from scipy import stats
 from sim.generators.blocks import BlocksSpec
 from sim.generators.codebook import CodebookSpec
 from sim.generators.fields import FieldsSpec
+from sim.generators.scenes import ScenesSpec
 from sim.types import Array, Batch, Generator, Key, Spec
 
 # Compiled and uncompiled programs round differently: tens of float32 steps of 6e-8, relative to the largest pixel.
@@ -85,6 +86,13 @@ _SMALL_SPECS: dict[type, tuple[dict[str, SearchStrategy[Any]], ...]] = {
             ((2, 3), "ising", 2),
             ((13, 13), "ising", 2),  # above the exact side: Gibbs
         )
+    ),
+    ScenesSpec: tuple(
+        _fixed(kind=kind, grid_size=7 * lattice, lattice=lattice, max_labels=lattice**2, supersample=supersample)
+        | {"labels": strategies.integers(2, lattice**2), "objects": strategies.just(lattice**2)}
+        | {"size": _numbers(0.1875, 0.25), "size_variation": _numbers(0, 0.25)}
+        | {"spacing": _numbers(-4, 4), "noise": _numbers(0.125, 4), "pose": strategies.integers(0, 7)}
+        for kind, lattice, supersample in (("discs", 2, 1), ("ellipses", 2, 1), ("polygons", 2, 2), ("voronoi", 3, 1))
     ),
 }
 

@@ -3,6 +3,7 @@
 from sim.generators.blocks import BLOCKS
 from sim.generators.codebook import CODEBOOK
 from sim.generators.fields import FIELDS
+from sim.generators.scenes import SCENES
 from sim.types import Generator
 
-GENERATORS: dict[str, Generator] = {generator.name: generator for generator in (CODEBOOK, BLOCKS, FIELDS)}
+GENERATORS: dict[str, Generator] = {generator.name: generator for generator in (CODEBOOK, BLOCKS, FIELDS, SCENES)}
