@@ -215,12 +215,12 @@ def slurm_cluster(
             memory=memory,
             walltime=walltime,
             security=security or None,
-            scheduler_options={"host": host or socket.gethostname(), "port": 0, "dashboard": False, "dashboard_address": NO_DASHBOARD,
+            scheduler_options={"host": host or socket.gethostname(), **SCHEDULER},
             job_extra_directives=["--gres=gpu:1"] if gpus else [],
             job_script_prologue=[*lines, *exports],
             # of an option given twice the last counts
             worker_extra_args=["--nthreads", "1", "--memory-limit", "0", "--preload", PRELOAD, "--no-dashboard"],
-        )  # fmt: skip
+        )
     except ImportError as error:
         raise UsageError(f"a SLURM cluster must have its packages, got {error}") from None
 

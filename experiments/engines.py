@@ -79,7 +79,7 @@ class Engine:
             if self.everywhere is not None:
                 return self.everywhere(function, *arguments)
             return [self.executor.submit(function, *arguments).result()]
-        except (BrokenExecutor, CancelledError) as error:
+        except (BrokenExecutor, CancelledError, OSError) as error:
             raise self._lost(error) from error
 
     def complete(
@@ -104,12 +104,12 @@ class Engine:
         running: dict[Future[_T], _Job] = {}
         try:
             while jobs or running:
-                while jobs and len(running) < self.width():
-                    job = jobs.popleft()
-                    try:
+                try:
+                    while jobs and len(running) < self.width():
+                        job = jobs.popleft()
                         running[self.executor.submit(call, job)] = job
-                    except (BrokenExecutor, RuntimeError, OSError) as error:
-                        raise self._lost(error) from error
+                except (BrokenExecutor, RuntimeError, OSError) as error:
+                    raise self._lost(error) from error
                 for future in wait(running, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED).done:
                     job = running.pop(future)
                     try:
@@ -126,9 +126,8 @@ class Engine:
 
     def _lost(self, error: BaseException) -> EngineLostError:
         reason = ": ".join([type(error).__name__, *filter(None, [" ".join(str(error).split())[:200]])])
-        return EngineLostError(
-            f"engine {self.name} was lost ({reason}); what had finished is stored, and the same command goes on from there"
-        )
+        goes_on = "what had finished is stored, and the same command goes on from there"
+        return EngineLostError(f"engine {self.name} was lost ({reason}); {goes_on}")
 
 
 def local_engine() -> Engine:
@@ -197,14 +196,14 @@ def open_engine(name: str = "local", scheduler: str | None = None, workers: int 
         yield local_engine()
         return
     try:
-        from experiments import clusters
+        from experiments.clusters import dask_engine, local_cluster
     except ImportError as error:
         raise UsageError(
             f"engine dask must have its packages, `pip install 'capsim[dask]'` adds them, got {error}"
         ) from None
     if scheduler is not None:
-        with clusters.dask_engine(scheduler) as engine:
+        with dask_engine(scheduler) as engine:
             yield engine
     else:
-        with clusters.local_cluster(workers) as cluster, clusters.dask_engine(cluster) as engine:
+        with local_cluster(workers) as cluster, dask_engine(cluster) as engine:
             yield engine

@@ -1,4 +1,4 @@
-"""Engines: the same table wherever trials are trained, and no death of a worker or scheduler that loses or doubles a row.
+"""Engines: the same table wherever trials are trained; no death of a worker or scheduler loses or doubles a row.
 
 Everything listens on loopback. Two of Dask's workers serve most of the file; they start once.
 """
@@ -83,8 +83,8 @@ def test_threads_give_the_same_table(tmp_path, expected):
 
 
 def test_processes_give_the_same_table_and_a_broken_pool_costs_one_line(tmp_path, expected):
-    """A pool of the standard library cannot replace a killed worker: the run ends, and a rerun with the next pool trains
-    what is missing, the killed trial for the second time."""
+    """A pool of the standard library cannot replace a killed worker: the run ends, and a rerun with the next pool
+    trains what is missing, the killed trial for the second time."""
     store, notes = Store(tmp_path / "store"), tmp_path / "notes"
     notes.mkdir()
     first = runner.make_batches(TRIALS, [trial.identity for trial in TRIALS], 1)[0].trials[0].identity
@@ -150,14 +150,15 @@ def test_a_trial_that_kills_its_worker_four_times_is_a_failed_row(tmp_path, dask
 
 
 @needs_dask
-def test_a_lost_scheduler_ends_the_run_and_a_rerun_completes_it(tmp_path, expected, dask):
-    from experiments.clusters import local_cluster
+def test_a_lost_scheduler_ends_the_run_and_a_rerun_completes_it(tmp_path, expected, dask, monkeypatch):
+    from experiments import clusters
 
+    monkeypatch.setattr(clusters, "CONNECT_SECONDS", 2.0)  # so long a client looks for it in vain
     store, notes = Store(tmp_path / "store"), tmp_path / "notes"
     notes.mkdir()
-    with local_cluster(1) as cluster, open_engine("dask", scheduler=cluster.scheduler_address) as engine:
+    with clusters.local_cluster(1) as cluster, open_engine("dask", scheduler=cluster.scheduler_address) as engine:
         train = partial(noting, folder=notes, seconds=0.2)
-        with pytest.raises(EngineLostError, match="^engine dask was lost"):
+        with pytest.raises(EngineLostError, match=r"^engine dask was lost"):
             execute("sweep", TRIALS, store, lambda report: cluster.close(), train, engine)
     before = store.read("sweep").table.num_rows
     assert 1 <= before < 6
@@ -249,7 +250,7 @@ class Elsewhere(LocalExecutor):
 def test_workers_must_share_the_store(tmp_path, calls):
     with pytest.raises(UsageError, match=r"^store must be on a file system that all workers share, got /"):
         execute("sweep", TRIALS, Store(tmp_path), train=made_up, engine=Elsewhere(calls))
-    assert Store(tmp_path).read("sweep").table.num_rows == max(0, calls - 2)
+    assert Store(tmp_path).read("sweep").table.num_rows == max(0, 2 * (calls - 2))  # on two devices
     assert not list(tmp_path.glob(".run-*"))
 
 
