@@ -9,6 +9,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,12 +19,12 @@ import numpy as np
 import pyarrow as pa
 
 from experiments.limits import limits_of
-from experiments.records import root_hash, select, settled
+from experiments.records import RANK_COLUMNS, check_ranks_fit, root_hash, select, settled
 from experiments.spec import Study, Sweep, Trial, UsageError, rule_hash
 from experiments.store import Store
 from experiments.tasks import Task, make_task, stack_members
 from sim.networks.registry import NetworkSettings, num_parameters
-from sim.population import Results, Settings, train_population
+from sim.population import Ranks, Results, Settings, train_population
 
 MEMBERS_PER_DEVICE = 8  # members of a batch on each device: some ten seconds of work, so a kill loses little
 
@@ -76,8 +77,9 @@ def make_batches(trials: Sequence[Trial], pending: Iterable[str], devices: int) 
         devices: local devices.
 
     Raises:
-        UsageError: a trial that describes no possible task.
+        UsageError: a trial that describes no possible task, or more ranks than a store may hold.
     """
+    check_ranks_fit(trials)
     wanted = set(pending)
     groups: dict[Any, list[tuple[Trial, Task]]] = {}
     for trial in trials:
@@ -88,13 +90,14 @@ def make_batches(trials: Sequence[Trial], pending: Iterable[str], devices: int) 
         except ValueError as error:  # a part of `sim` refused its settings: still the user's mistake
             raise UsageError(str(error)) from error
         settings = task.settings
-        static = (settings.generator.name, settings.learner, settings.test_items, settings.training)
+        static = (
+            settings.generator.name, settings.learner, settings.test_items, settings.training, settings.keep_ranks
+        )  # fmt: skip
         groups.setdefault((static, jax.tree.structure(task.member)), []).append((trial, task))
     batches = []
     for group in groups.values():
         max_inputs = max(task.settings.max_inputs for _, task in group)
-        settings = group[0][1].settings
-        settings = Settings(settings.generator, settings.learner, max_inputs, settings.test_items, settings.training)
+        settings = replace(group[0][1].settings, max_inputs=max_inputs)
         slots = min(MEMBERS_PER_DEVICE * devices, len(group) + len(group) % devices)
         # Members of a batch should end together, and those with large J and I take the most of their budget.
         todo = sorted(
@@ -174,8 +177,18 @@ def make_rows(study: str, batch: Batch, results: Results, seconds: float) -> lis
             "seconds": seconds / len(batch.trials),
             **provenance(),
         }
+        if results.ranks is not None and info["finite"]:
+            row |= _rank_columns(jax.tree.map(lambda values: np.asarray(values[index]), results.ranks))  # noqa: B023
         rows.append(row)
     return rows
+
+
+def _rank_columns(ranks: Ranks) -> dict[str, Any]:
+    """The list columns of one trial, the items that exist; none where weights overflowed after the last loss."""
+    there = ranks.label >= 0
+    if not np.isfinite(ranks.margin[there]).all():
+        return {}
+    return dict(zip(RANK_COLUMNS, (values[there] for values in ranks), strict=True))
 
 
 def _rho(accuracy: float, chance: float, ceiling: float) -> float:
