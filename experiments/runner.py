@@ -178,17 +178,18 @@ def make_rows(study: str, batch: Batch, results: Results, seconds: float) -> lis
             **provenance(),
         }
         if results.ranks is not None and info["finite"]:
-            row |= _rank_columns(jax.tree.map(lambda values: np.asarray(values[index]), results.ranks))  # noqa: B023
+            row |= _rank_columns(results.ranks, index)
         rows.append(row)
     return rows
 
 
-def _rank_columns(ranks: Ranks) -> dict[str, Any]:
-    """The list columns of one trial, the items that exist; none where weights overflowed after the last loss."""
-    there = ranks.label >= 0
-    if not np.isfinite(ranks.margin[there]).all():
+def _rank_columns(ranks: Ranks, index: int) -> dict[str, Any]:
+    """The list columns of one trial, for the items that exist; none where weights overflowed after the last loss."""
+    columns = {name: np.asarray(values[index]) for name, values in zip(RANK_COLUMNS, ranks, strict=True)}
+    there = columns["rank_class"] >= 0
+    if not np.isfinite(columns["rank_margin"][there]).all():
         return {}
-    return dict(zip(RANK_COLUMNS, (values[there] for values in ranks), strict=True))
+    return {name: values[there] for name, values in columns.items()}
 
 
 def _rho(accuracy: float, chance: float, ceiling: float) -> float:
