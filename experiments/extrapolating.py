@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from scipy import special, stats
 
 from experiments.factors import UsageError
-from sim.analysis.class_ranks import average_test_accuracy, keep_classes, make_ranks
+from sim.analysis.class_ranks import ClassRanks, average_test_accuracy, keep_classes, make_ranks
 from sim.analysis.extrapolation import ESTIMATORS, Extrapolation, extrapolate
 
 RANK_ESTIMATORS = tuple(name for name, estimator in ESTIMATORS.items() if not estimator.needs_scores)
@@ -47,15 +47,26 @@ def ranked_rows(table: pa.Table) -> list[dict[str, Any]]:
     return list(kept.select(list(_READ)).to_pylist())
 
 
-def _held(found: Extrapolation, known: float, classes: int, outputs: int) -> dict[str, bool | None]:
+def _class_variance(whole: ClassRanks, known: float) -> float:
+    """Variance of the logit of the accuracy on all J classes, were they drawn anew: items vary together in a class."""
+    right = whole.classes_beaten == whole.num_classes - 1
+    sums = np.bincount(whole.labels, weights=right - known)
+    variance = float(np.sum(sums**2)) / len(right) ** 2 * len(sums) / (len(sums) - 1)
+    return variance / (known * (1 - known)) ** 2 if 0 < known < 1 else 0.0
+
+
+def _held(found: Extrapolation, whole: ClassRanks, known: float, classes: int) -> dict[str, bool | None]:
     """Whether the interval holds what is known: as it stands, and narrowed because the k classes are among the J.
 
-    None where the replicates show no error, so that there is no interval.
+    A prediction that is right on average over sets of k of these J classes varies, over populations, as what is known
+    does plus its own error about it, so var(error) = var(prediction) - var(known); at the least 1 - k/J of the first,
+    what is left for a mean. None where the replicates show no error, so that there is no interval.
     """
-    accuracy, error = float(found.accuracy[0]), float(found.standard_error[0])
-    if not np.isfinite(error):
+    accuracy, variance = float(found.accuracy[0]), float(found.standard_error[0]) ** 2
+    if not np.isfinite(variance):
         return {"held": None, "held_finite": None}
-    half = float(stats.t.ppf((1 + LEVEL) / 2, classes - 1)) * error * np.sqrt(1 - classes / outputs)
+    left = max(variance - _class_variance(whole, known), (1 - classes / whole.num_classes) * variance)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, classes - 1)) * np.sqrt(left)
     low, high = special.expit(special.logit(accuracy) + np.array([-half, half]))
     return {
         "held": bool(found.interval[0, 0] <= known <= found.interval[1, 0]),
@@ -76,8 +87,8 @@ def score_trial(
 
     Returns:
         for each k, set and estimator: `classes` k, `estimator`, `seen` (accuracy on the k), `known` (on all J),
-        `predicted`, and whether the 95% interval `held`, as it stands (for J more classes of an endless population)
-        and, `held_finite`, narrowed by sqrt(1 - k/J) because the k are among the J. None without an interval.
+        `predicted`, and whether the 95% interval `held`, as it stands (for the population that all classes are
+        drawn from) and, `held_finite`, narrowed because the k are among the J. None without an interval.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -106,7 +117,7 @@ def score_trial(
                     part.classes_beaten, classes, outputs, labels=part.labels, estimator=name, level=LEVEL,
                     resamples=resamples,
                 )  # fmt: skip
-                held = _held(found, known, classes, outputs)
+                held = _held(found, whole, known, classes)
                 rows.append({**line, "predicted": float(found.accuracy[0]), **held})
     return rows
 

@@ -139,7 +139,7 @@ def rank_classes(prediction: Prediction, num_classes: Array, weights: Array) -> 
         >>> table = jnp.log(jnp.array([[[0.5, 0.3, 0.2, 0.0]], [[0.2, 0.2, 0.6, 0.0]]]))
         >>> answers = jnp.array([[0], [2]])
         >>> found = rank_classes(Prediction(table, jnp.array([[1], [0]]), answers, answers), 3, jnp.array([1.0, 1.0]))
-        >>> found.beaten.tolist(), found.margin.round(2).tolist()
+        >>> found.beaten.tolist(), [round(margin, 2) for margin in found.margin.tolist()]
         ([1, 0], [-0.51, -1.1])
     """
     scores, label = prediction.log_probabilities[:, 0], prediction.targets
