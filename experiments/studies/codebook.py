@@ -101,8 +101,6 @@ PRESETS = {
               inputs_per_output=[1, 4, 16], max_steps=1500, test_items=1000, seeds=4),
         Sweep(generator="codebook", network="mlp", recipe="regularised", outputs=[4, 8, 16],
               inputs_per_output=[1, 4, 16], width=32, max_steps=1500, test_items=1000, seeds=4),
-        Sweep(generator="codebook", network="linear", recipe="regularised", outputs=16, inputs_per_output=4,
-              max_steps=1500, test_items=1000, keep_ranks=True, seeds=RANK_SEEDS[:1]),
     ),
     "laptop": (
         *_sweep(0.25, "bayes", 20),

@@ -41,10 +41,7 @@ def _ranked() -> tuple[Sweep, ...]:
 
 
 PRESETS = {
-    "smoke": (
-        _sweep("linear", [2, 5, 10], [32, 128], 4, max_steps=1000),
-        _sweep("linear", [10], [128], RANK_SEEDS[:1], keep_ranks=True, max_steps=1000),
-    ),
+    "smoke": (_sweep("linear", [2, 5, 10], [32, 128], 4, max_steps=1000),),
     "laptop": (
         *(
             _sweep(network, [2, 3, 4, 5, 6, 8, 10], [16, 32, 64, 128], 10, max_steps=3000)

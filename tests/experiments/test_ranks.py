@@ -86,7 +86,7 @@ def test_ranked_trials_form_batches_of_their_own_and_leave_the_others_alone():
 # --- presets
 @pytest.mark.parametrize("name", RANKED)
 def test_presets_keep_ranks_under_seeds_of_their_own_and_within_two_megabytes(name):
-    for preset in ("smoke", "laptop", "paper"):
+    for preset in ("laptop", "paper"):
         trials = STUDIES[name].trials(preset)
         ranked = [trial for trial in trials if is_ranked(trial)]
         assert ranked
