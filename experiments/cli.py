@@ -16,6 +16,7 @@ from typing import Any
 
 import tyro
 
+from experiments.commands.extrapolating import extrapolate
 from experiments.commands.listing import list_
 from experiments.commands.predicting import plan, predict
 from experiments.commands.reading import export, figures, fit, report, verdict
@@ -31,6 +32,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "fit": fit,
     "predict": predict,
     "plan": plan,
+    "extrapolate": extrapolate,
     "verdict": verdict,
     "figures": figures,
     "report": report,

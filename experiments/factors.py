@@ -132,6 +132,7 @@ NETWORK_FACTORS: dict[str, tuple[str, ...]] = {
     "class_mean": (),
     "known": (),
 }
+RANKED_GENERATORS = ("codebook", "digits")  # whose networks, all with a jway head, may keep their ranks
 COMMON_FACTORS = ("generator", "network", "inputs", "test_items")
 CONDITIONS = {"stay": ("field", "chain"), "coupling": ("field", "ising")}  # factor -> (factor, value) it depends on
 RECIPE_NUMBERS = ("learning_rate", "weight_decay", "input_noise")
@@ -194,6 +195,9 @@ FACTORS: dict[str, Factor] = {
         Factor("batch_size", int, 64, _at_least(1), "images a step"),
         Factor("test_items", int, 4000, _at_least(1), "test images"),
         Factor("init_seed", int, 0, _at_least(0), "seed of the initial weights, crossed with the data seed"),
+        Factor(
+            "keep_ranks", bool, False, _ANY, "store the rank of the true class of each test item, for `extrapolate`"
+        ),
     )
 }  # fmt: skip
 
@@ -206,6 +210,8 @@ def applying_factors(generator: str, network: str) -> tuple[str, ...]:
         ('generator', 'network', 'inputs', 'outputs', 'test_items')
     """
     names = {*COMMON_FACTORS, *GENERATOR_FACTORS[generator], *NETWORK_FACTORS[network]}
+    if generator in RANKED_GENERATORS and "head" in names:
+        names.add("keep_ranks")
     return tuple(name for name in FACTORS if name in names)
 
 

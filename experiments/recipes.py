@@ -73,7 +73,8 @@ def tuning_trials(study: Study, preset: str = "laptop") -> dict[str, list[Trial]
     cells: dict[str, set[str]] = {}
     for trial in study.trials(preset):
         factors = dict(trial.factors)
-        if "recipe" not in factors or factors.get("relabelled") or factors["init_seed"] or factors.get("labels") == 3:
+        special = factors.get("relabelled") or factors.get("init_seed") or factors.get("keep_ranks")
+        if "recipe" not in factors or special or factors.get("labels") == 3:
             continue
         kept = {name: value for name, value in factors.items() if name not in TUNED}
         kept["max_steps"] = min(kept["max_steps"], TUNING_STEPS)

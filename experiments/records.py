@@ -5,13 +5,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from experiments.spec import Trial, canonical_json
+from experiments.spec import Trial, UsageError, canonical_json
 
 Row = dict[str, Any]
 
 _TEXT, _COUNT, _NUMBER, _FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+_COUNTS, _NUMBERS = pa.list_(pa.int32()), pa.list_(pa.float32())
 COLUMNS: dict[str, pa.DataType] = {
     "identity": _TEXT, "study": _TEXT, "arm": _TEXT,
     # factors; null where a factor does not apply
@@ -23,6 +25,7 @@ COLUMNS: dict[str, pa.DataType] = {
     "receptive_field": _COUNT, "width": _COUNT, "depth": _COUNT,
     "learning_rate": _NUMBER, "weight_decay": _NUMBER, "input_noise": _NUMBER,
     "max_steps": _COUNT, "batch_size": _COUNT, "test_items": _COUNT, "seed": _COUNT, "init_seed": _COUNT,
+    "keep_ranks": _FLAG,
     "factors_json": _TEXT,
     # counts and information
     "num_inputs": _COUNT, "log2_outputs": _NUMBER, "output_units": _COUNT,
@@ -37,8 +40,15 @@ COLUMNS: dict[str, pa.DataType] = {
     # how it went
     "converged": _FLAG, "status": _TEXT, "reason": _TEXT,
     "seconds": _NUMBER, "device": _TEXT, "versions": _TEXT, "commit": _TEXT,
+    # one value a test item, in trials that keep their ranks: true class, classes that score below it (a tie counts as
+    # lost), and its score minus that of the best other, in nats
+    "rank_class": _COUNTS, "rank_beaten": _COUNTS, "rank_margin": _NUMBERS,
 }  # fmt: skip
 SCHEMA = pa.schema(list(COLUMNS.items()))
+
+RANK_COLUMNS = ("rank_class", "rank_beaten", "rank_margin")
+RANK_BYTES = 2_000_000  # what the ranks of a study may take, before compression
+BYTES_PER_ITEM = 12  # two int32 and a float32
 
 STATUSES = ("ok", "diverged", "failed")
 CIRCUMSTANCES = ("study", "reason", "seconds", "device", "versions", "commit")  # what may differ between equal results
@@ -54,7 +64,8 @@ def clean_row(row: Mapping[str, Any]) -> Row:
     """Bring a row into the form that is stored: known columns, plain Python values, null for NaN and infinity.
 
     Raises:
-        ValueError: an unknown column, a missing identity or status, or a value of another type than its column.
+        ValueError: an unknown column, a missing identity or status, a value of another type than its column, or ranks
+            that contradict one another.
 
     Example:
         >>> clean_row({"identity": "a1", "status": "ok", "dice": float("nan"), "inputs": 4.0})
@@ -68,12 +79,17 @@ def clean_row(row: Mapping[str, Any]) -> Row:
     for name, value in row.items():
         if name not in COLUMNS:
             raise ValueError(f"a row's columns must be those of COLUMNS, got {name!r}")
+        if name in RANK_COLUMNS:
+            if value is not None:
+                cleaned[name] = _plain_list(name, value)
+            continue
         value = value.item() if hasattr(value, "item") else value
         if value is None or (isinstance(value, float) and not math.isfinite(value)):
             continue
         cleaned[name] = _plain(value, COLUMNS[name])
         if cleaned[name] is None:
             raise ValueError(f"{name} must be {COLUMNS[name]}, got {value!r}")
+    _check_ranks(cleaned)
     return cleaned
 
 
@@ -88,6 +104,57 @@ def _plain(value: Any, kind: pa.DataType) -> Any:
     if kind == _NUMBER:
         return float(value)
     return int(value) if value == int(value) and abs(value) < 2**63 else None
+
+
+def _plain_list(name: str, given: Any) -> list[Any]:
+    """A list column's value as a list of Python numbers, each exactly as its type holds it."""
+    kind: Any = np.int32 if COLUMNS[name] == _COUNTS else np.float32
+    values = np.asarray(given)
+    whole = values.dtype.kind in "iu"
+    if values.ndim != 1 or not len(values) or not (whole or (kind is np.float32 and values.dtype.kind == "f")):
+        raise ValueError(
+            f"{name} must be a list of {np.dtype(kind)} numbers, got {values.dtype} of shape {values.shape}"
+        )
+    if not np.array_equal(values.astype(kind), values) or not np.isfinite(values).all():
+        raise ValueError(f"{name} must be finite numbers that {np.dtype(kind)} holds exactly")
+    return values.astype(kind).tolist()
+
+
+def _check_ranks(row: Row) -> None:
+    """The three list columns go together, and say of each item the same: right exactly where all others are beaten."""
+    given = [name for name in RANK_COLUMNS if name in row]
+    if not given:
+        return
+    if len(given) != len(RANK_COLUMNS) or len({len(row[name]) for name in given}) != 1:
+        raise ValueError(f"{', '.join(RANK_COLUMNS)} must be lists of one length, got {', '.join(given)}")
+    if "outputs" not in row:
+        raise ValueError(f"rank_beaten must be in a row that has outputs, got none in {row['identity'][:12]}")
+    label, beaten, margin = (np.array(row[name]) for name in RANK_COLUMNS)
+    outputs = row["outputs"]
+    for name, values in (("rank_class", label), ("rank_beaten", beaten)):
+        outside = (values < 0) | (values >= outputs)
+        if outside.any():
+            raise ValueError(f"{name} must be in 0 .. {outputs - 1}, got {values[outside][0]}")
+    wrong = (margin > 0) != (beaten == outputs - 1)
+    if wrong.any():
+        raise ValueError(
+            f"rank_margin must be > 0 exactly where all {outputs - 1} others are beaten, got "
+            f"{margin[wrong][0]:.3g} with {beaten[wrong][0]}"
+        )
+
+
+def check_ranks_fit(trials: Iterable[Trial]) -> None:
+    """Refuse a plan whose ranks would swell the store beyond `RANK_BYTES`.
+
+    Raises:
+        UsageError: too many test items in trials that keep their ranks.
+    """
+    ranked = [dict(trial.factors)["test_items"] for trial in trials if dict(trial.factors).get("keep_ranks")]
+    if sum(ranked) * BYTES_PER_ITEM > RANK_BYTES:
+        raise UsageError(
+            f"keep_ranks must be true of at most {RANK_BYTES // BYTES_PER_ITEM} test items in all, got {sum(ranked)} "
+            f"in {len(ranked)} trials"
+        )
 
 
 def rank(row: Row) -> int:

@@ -23,13 +23,13 @@ import pyarrow as pa
 
 from experiments.engines import Engine, WorkerKilledError, as_engine
 from experiments.limits import limits_of
-from experiments.records import root_hash, select, settled
+from experiments.records import RANK_COLUMNS, check_ranks_fit, root_hash, select, settled
 from experiments.sharing import Claim, check_sight, offer
 from experiments.spec import Study, Sweep, Trial, UsageError, rule_hash
 from experiments.store import Store
 from experiments.tasks import Task, make_task, stack_members
 from sim.networks.registry import NetworkSettings, num_parameters
-from sim.population import Results, Settings, train_population
+from sim.population import Ranks, Results, Settings, train_population
 
 MEMBERS_PER_DEVICE = 8  # members of a batch on each device: some ten seconds of work, so a kill loses little
 READ_ATTEMPTS = 60  # a second each; network file systems keep a folder's listing for up to a minute
@@ -103,8 +103,9 @@ def make_batches(trials: Sequence[Trial], pending: Iterable[str], devices: int) 
         devices: local devices.
 
     Raises:
-        UsageError: a trial that describes no possible task.
+        UsageError: a trial that describes no possible task, or more ranks than a store may hold.
     """
+    check_ranks_fit(trials)
     wanted = set(pending)
     groups: dict[Any, list[tuple[Trial, Task]]] = {}
     for trial in trials:
@@ -115,13 +116,14 @@ def make_batches(trials: Sequence[Trial], pending: Iterable[str], devices: int) 
         except ValueError as error:  # a part of `sim` refused its settings: still the user's mistake
             raise UsageError(str(error)) from error
         settings = task.settings
-        static = (settings.generator.name, settings.learner, settings.test_items, settings.training)
+        static = (
+            settings.generator.name, settings.learner, settings.test_items, settings.training, settings.keep_ranks
+        )  # fmt: skip
         groups.setdefault((static, jax.tree.structure(task.member)), []).append((trial, task))
     batches = []
     for group in groups.values():
         max_inputs = max(task.settings.max_inputs for _, task in group)
-        settings = group[0][1].settings
-        settings = Settings(settings.generator, settings.learner, max_inputs, settings.test_items, settings.training)
+        settings = replace(group[0][1].settings, max_inputs=max_inputs)
         slots = min(MEMBERS_PER_DEVICE * devices, len(group) + len(group) % devices)
         # Members of a batch should end together, and those with large J and I take the most of their budget.
         todo = sorted(
@@ -201,8 +203,19 @@ def make_rows(study: str, batch: Batch, results: Results, seconds: float) -> lis
             "seconds": seconds / len(batch.trials),
             **provenance(),
         }
+        if results.ranks is not None and info["finite"]:
+            row |= _rank_columns(results.ranks, index)
         rows.append(row)
     return rows
+
+
+def _rank_columns(ranks: Ranks, index: int) -> dict[str, Any]:
+    """The list columns of one trial, for the items that exist; none where weights overflowed after the last loss."""
+    columns = {name: np.asarray(values[index]) for name, values in zip(RANK_COLUMNS, ranks, strict=True)}
+    there = columns["rank_class"] >= 0
+    if not np.isfinite(columns["rank_margin"][there]).all():
+        return {}
+    return {name: values[there] for name, values in columns.items()}
 
 
 def _rho(accuracy: float, chance: float, ceiling: float) -> float:

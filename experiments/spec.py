@@ -113,7 +113,12 @@ def _whole_inputs(cell: dict[str, Any]) -> int:
 
 
 def _complete(cell: dict[str, Any], resolve: Resolve) -> dict[str, Any]:
-    """Check the rules between factors and fill in what was left to be chosen."""
+    """Check the rules between factors and fill in what was left to be chosen.
+
+    `keep_ranks` is part of a trial only where it is true: ordinary trials keep the identity they had before it.
+    """
+    if not cell.get("keep_ranks"):
+        cell.pop("keep_ranks", None)
     if "inputs_per_output" in cell:
         cell["inputs"] = _whole_inputs(cell)
         del cell["inputs_per_output"]

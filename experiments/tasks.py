@@ -164,6 +164,7 @@ def make_task(trial: Trial) -> Task:
         max_inputs=bucket(factors["inputs"]),
         test_items=factors["test_items"],
         training=TrainSettings(batch_size=factors.get("batch_size", 64)),
+        keep_ranks=factors.get("keep_ranks", False),
     )
     recipe = Recipe(
         learning_rate=np.float32(factors.get("learning_rate", 0.0)),

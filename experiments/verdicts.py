@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from experiments.records import RANK_COLUMNS
 from experiments.spec import Study, rule_hash
 from experiments.studies.common import Columns
 
@@ -13,13 +14,19 @@ VERDICTS = ("supported", "refuted", "undecided", "conditional", "tampered")
 
 
 def to_columns(table: pa.Table) -> dict[str, np.ndarray[Any, Any]]:
-    """A table as NumPy columns: numbers as float64 with NaN for null, flags and text as they are.
+    """What rules, fits and figures see: numbers as float64 with NaN for null, flags and text as they are.
+
+    Trials that keep their ranks are left out with their list columns: they are there for `extrapolating` alone, and in
+    a cell of a study they would weigh on one arm and not on its rivals.
 
     Example:
         >>> to_columns(pa.table({"inputs": [1, None], "arm": ["a", "b"]}))["inputs"].tolist()
         [1.0, nan]
     """
     columns: dict[str, np.ndarray[Any, Any]] = {}
+    if "keep_ranks" in table.column_names:
+        table = table.filter(pa.array([not kept for kept in table["keep_ranks"].to_pylist()], pa.bool_()))
+        table = table.drop_columns([name for name in RANK_COLUMNS if name in table.column_names])
     for name in table.column_names:
         kind, values = table.schema.field(name).type, table[name].to_pylist()
         if pa.types.is_integer(kind) or pa.types.is_floating(kind):

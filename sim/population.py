@@ -43,6 +43,10 @@ class Settings:
         max_inputs: rows held for training images, at least every member's `num_inputs`.
         test_items: test images a member.
         training: static settings of the optimiser.
+        keep_ranks: whether `Results` carry what becomes of each test item; networks with a jway head only.
+
+    Raises:
+        ValueError: `keep_ranks` without a jway head.
     """
 
     generator: Generator
@@ -50,6 +54,12 @@ class Settings:
     max_inputs: int
     test_items: int = 4000
     training: TrainSettings = field(default_factory=TrainSettings)
+    keep_ranks: bool = False
+
+    def __post_init__(self) -> None:
+        head = self.learner if isinstance(self.learner, str) else self.learner.head
+        if self.keep_ranks and head != "jway":
+            raise ValueError(f"keep_ranks must go with a network with a jway head, got {head!r}")
 
 
 class Member(NamedTuple):
@@ -69,12 +79,28 @@ class Member(NamedTuple):
     model_key: Key
 
 
+class Ranks(NamedTuple):
+    """How the true class of each test item fares among the J classes, shape (test items,).
+
+    Attributes:
+        label: true class, int32; -1 where the stream has no such item.
+        beaten: classes that score strictly below the true one, 0 .. J - 1, int32: a tie counts as lost.
+        margin: score of the true class minus that of the best other, float32, nats: above 0 where all are beaten.
+    """
+
+    label: Array
+    beaten: Array
+    margin: Array
+
+
 class Results(NamedTuple):
-    """One row a member: test scores, training scores (exact match and unit accuracy) and the training record."""
+    """One row a member: test scores, training scores (exact match and unit accuracy), the training record, and ranks
+    where the settings keep them."""
 
     test: Scores
     train_accuracy: Array
     info: TrainInfo
+    ranks: Ranks | None = None
 
 
 def _head_targets(settings: NetworkSettings, labels: Array, num_labels: Array) -> Array:
@@ -99,6 +125,30 @@ def _predict(
         return Prediction(log_probabilities, targets, decided, decided)
 
     return in_chunks(answer, (images, labels))
+
+
+def rank_classes(prediction: Prediction, num_classes: Array, weights: Array) -> Ranks:
+    """Rank the true class of each item among the classes that exist.
+
+    Args:
+        prediction: of a jway head, log probabilities of shape (items, 1, classes).
+        num_classes: J; classes from there on are padding.
+        weights: float32, shape (items,), 0 where there is no such item.
+
+    Example:
+        >>> table = jnp.log(jnp.array([[[0.5, 0.3, 0.2, 0.0]], [[0.2, 0.2, 0.6, 0.0]]]))
+        >>> answers = jnp.array([[0], [2]])
+        >>> found = rank_classes(Prediction(table, jnp.array([[1], [0]]), answers, answers), 3, jnp.array([1.0, 1.0]))
+        >>> found.beaten.tolist(), [round(margin, 2) for margin in found.margin.tolist()]
+        ([1, 0], [-0.51, -1.1])
+    """
+    scores, label = prediction.log_probabilities[:, 0], prediction.targets
+    own = jnp.take_along_axis(scores, label, axis=1)
+    number = jnp.arange(scores.shape[1])[None, :]
+    rival = (number < num_classes) & (number != label)
+    beaten = jnp.sum(rival & (scores < own), axis=1).astype(jnp.int32)
+    margin = own[:, 0] - jnp.max(jnp.where(rival, scores, -jnp.inf), axis=1)
+    return Ranks(jnp.where(weights > 0, label[:, 0], -1), beaten, margin)
 
 
 def in_chunks(function: Callable[[Any], Any], arrays: Any) -> Any:
@@ -154,7 +204,11 @@ def make_member(settings: Settings) -> Callable[[Member], Results]:
 
         right = jnp.all(fitted.joint == train.labels[:shown], axis=1).astype(jnp.float32)
         train_accuracy = jnp.sum(right * train_weights) / jnp.maximum(jnp.sum(train_weights), 1.0)
-        return Results(score(prediction, test.labels, test_weights, num_labels), train_accuracy, info)
+        scores = score(prediction, test.labels, test_weights, num_labels)
+        if not settings.keep_ranks:
+            return Results(scores, train_accuracy, info)
+        ranks = rank_classes(prediction, num_labels ** generator.units(spec), test_weights)
+        return Results(scores, train_accuracy, info, ranks)
 
     return run
 

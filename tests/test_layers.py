@@ -41,6 +41,7 @@ ORDER = (
     ("experiments.verdicts",),
     ("experiments.own_data",),
     ("experiments.fitting",),
+    ("experiments.extrapolating",),
     ("experiments.predicting",),
     ("experiments.backtest",),
     ("experiments.calibration",),

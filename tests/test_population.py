@@ -1,6 +1,7 @@
 """Populations: what a member achieves depends on itself alone, not on its neighbours, its place or the devices."""
 
 import os
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -190,3 +191,86 @@ def test_a_network_answers_with_label_maps_and_never_with_a_padded_class(head):
     np.testing.assert_array_equal(answer.marginal, labels)
     np.testing.assert_array_equal(answer.targets, right)
     assert np.exp(answer.log_probabilities)[..., 9 if jway else 3 :].max() == 0.0
+
+
+# --- ranks
+@pytest.fixture(scope="module")
+def ranked():
+    return train_population(replace(SETTINGS, keep_ranks=True), members(), slots=SLOTS)
+
+
+def test_keeping_ranks_changes_no_score(together, ranked):
+    """The scores come from the same operations; the two programs are compiled apart, so sums may round otherwise."""
+    assert together.ranks is None
+    np.testing.assert_array_equal(ranked.info.steps, together.info.steps)
+    np.testing.assert_allclose(ranked.test.exact_match, together.test.exact_match, rtol=0, atol=FLIPS)
+    np.testing.assert_allclose(ranked.test.nll, together.test.nll, rtol=5e-3)
+
+
+def test_ranks_count_what_the_accuracy_counts(ranked):
+    """All others beaten = right, but for ties for the first place, which are lost here; none in these 800 answers."""
+    for member, outputs in enumerate([4, 8, 16, 5]):
+        label, beaten, margin = (values[member] for values in ranked.ranks)
+        there = label >= 0
+        assert there.sum() == ranked.test.test_items[member]
+        assert (label[there] < outputs).all()
+        assert ((beaten >= 0) & (beaten < outputs)).all()
+        np.testing.assert_array_equal(beaten[there] == outputs - 1, margin[there] > 0)
+        right = np.mean(beaten[there] == outputs - 1)
+        assert right == pytest.approx(ranked.test.exact_match[member], abs=1e-6)  # a float32 mean
+
+
+def test_ranks_are_those_of_the_logits():
+    """A small trained network, its weights taken out and its logits ranked in NumPy, float64.
+
+    Rivals within 1e-4 of the true class may fall either way: the logits are rounded in another order there.
+    """
+    settings = Settings(CODEBOOK, NETWORK, max_inputs=64, test_items=120, training=TrainSettings(16), keep_ranks=True)
+    member = jax.tree.map(lambda leaf: leaf[1], members())
+    seen = {}
+    make_train = population.make_train
+
+    def remember(apply, static):
+        def train(*arguments):
+            seen["parameters"], info = make_train(apply, static)(*arguments)
+            return seen["parameters"], info
+
+        return train
+
+    def whole(one):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(population, "make_train", remember)
+            results = population.make_member(settings)(one)
+        world_key, image_key = jax.random.split(one.data_key)
+        world = CODEBOOK.make_world(world_key, one.spec)
+        indices = jnp.asarray(one.num_inputs, jnp.int32) + jnp.arange(120)
+        test = CODEBOOK.draw(image_key, one.spec, world, indices)
+        return results, Network(NETWORK).apply(seen["parameters"], test.images), test.labels
+
+    results, logits, labels = jax.jit(whole)(member)
+    scores, true = np.asarray(logits, np.float64)[:, 0, :8], np.asarray(labels)[:, 0]
+    own = scores[np.arange(120), true]
+    gaps = own[:, None] - np.delete(scores.ravel(), np.arange(120) * 8 + true).reshape(120, 7)
+    np.testing.assert_array_equal(results.ranks.label, true)
+    np.testing.assert_allclose(results.ranks.margin, gaps.min(axis=1), rtol=0, atol=1e-4)
+    clear = (np.abs(gaps) > 1e-4).all(axis=1)
+    assert clear.mean() > 0.95
+    np.testing.assert_array_equal(results.ranks.beaten[clear], (gaps[clear] > 0).sum(axis=1))
+    assert 0.2 < results.test.exact_match < 0.99
+
+
+def test_ranks_pass_over_padding_and_lose_ties():
+    """Three classes of four: the padded one is neither beaten nor a rival, and an equal one is not beaten."""
+    table = np.log(np.array([[[0.2, 0.2, 0.6, 1e-9]], [[0.4, 0.4, 0.2, 1e-9]], [[0.1, 0.2, 0.7, 1e-9]]], np.float32))
+    targets = jnp.array([[2], [0], [0]])
+    prediction = population.Prediction(jnp.asarray(table), targets, targets, targets)
+    found = population.rank_classes(prediction, jnp.int32(3), jnp.array([1.0, 1.0, 0.0]))
+    assert found.beaten.tolist() == [2, 1, 0]
+    assert found.margin.tolist()[1] == 0.0
+    assert found.label.tolist() == [2, 0, -1]
+
+
+@pytest.mark.parametrize("learner", ["bayes", replace(NETWORK, head="dense")])
+def test_only_a_jway_head_has_ranks(learner):
+    with pytest.raises(ValueError, match=r"keep_ranks must go with a network with a jway head, got '(bayes|dense)'"):
+        Settings(CODEBOOK, learner, max_inputs=64, keep_ranks=True)

@@ -37,7 +37,7 @@ def export(
     seeds: Seeds = None,
     json: Json = False,
 ) -> int:
-    """Write the tidy table, one row a trial.
+    """Write the tidy table, one row a trial. The ranks of single test items are lists, which only .parquet holds.
 
     Example: capsim export codebook --out codebook.csv
     """
@@ -48,7 +48,9 @@ def export(
         if out.endswith(".csv"):
             from pyarrow import csv
 
-            csv.write_csv(selection.table, out)
+            from experiments.records import RANK_COLUMNS
+
+            csv.write_csv(selection.table.drop_columns(list(RANK_COLUMNS)), out)
         else:
             from pyarrow import parquet
 

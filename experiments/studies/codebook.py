@@ -83,6 +83,16 @@ def _robustness() -> tuple[Sweep, ...]:
     return tuple(sweeps)
 
 
+RANK_SEEDS = range(1000, 1005)  # no other sweep's: the images that extrapolation is scored on are seen by no fit
+
+
+def _ranked() -> Sweep:
+    """Trials that keep their ranks, for `capsim extrapolate`; no judge and no fit reads them."""
+    common = {"generator": "codebook", "network": "mlp", "recipe": "regularised", "max_steps": 8000}
+    return Sweep(outputs=[64, 256], inputs_per_output=[4, 16], test_items=8192, keep_ranks=True, seeds=RANK_SEEDS,
+                 **common)  # fmt: skip
+
+
 PRESETS = {
     "smoke": (
         Sweep(generator="codebook", network=["bayes", "plugin"], outputs=[4, 8, 16], inputs_per_output=[1, 4, 16],
@@ -106,8 +116,9 @@ PRESETS = {
         Sweep(generator="codebook", network="mlp", recipe="regularised", dimension=96, signal_power=1 / 6,
               outputs=[16, 64, 256], inputs_per_output=[1, 4, 16], max_steps=8000, seeds=4),
         *_robustness(),
+        _ranked(),
     ),
-    "paper": tuple(
+    "paper": (*(
         sweep
         for dimension in (16, 64, 256)
         for share in (4.0, 16.0, 64.0)
@@ -118,7 +129,7 @@ PRESETS = {
                   outputs=[4, 16, 64, 256, 1024, 4096], inputs_per_output=[1, 4, 16, 64], seeds=seeds,
                   **({"recipe": recipe, "max_steps": 48_000} if network in ("mlp", "linear") else {})),
         )
-    ),
+    ), _ranked()),
 }  # fmt: skip
 
 

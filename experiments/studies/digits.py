@@ -26,9 +26,18 @@ residual of one monotone master curve on ln(I/J) is > .05; supported if the larg
 undecided."""
 
 
-def _sweep(network: str, outputs: list[int], inputs: list[int], seeds: int, **others: Any) -> Sweep:
+def _sweep(network: str, outputs: list[int], inputs: list[int], seeds: int | range, **others: Any) -> Sweep:
     return Sweep(generator="digits", network=network, recipe="regularised", outputs=outputs, inputs=inputs,
                  seeds=seeds, test_items=1797, **others)  # fmt: skip
+
+
+RANK_SEEDS = range(1000, 1010)  # no other sweep's: extrapolation is scored on images in an order that no fit has seen
+
+
+def _ranked() -> tuple[Sweep, ...]:
+    """Trials on all ten classes that keep their ranks, for `capsim extrapolate`: no judge and no fit reads them."""
+    common = {"keep_ranks": True, "max_steps": 3000}
+    return tuple(_sweep(network, [10], [32, 128, 512], RANK_SEEDS, **common) for network in ("mlp", "linear"))
 
 
 PRESETS = {
@@ -39,10 +48,14 @@ PRESETS = {
             for network in ("mlp", "linear")
         ),
         *(_sweep(network, [6, 8, 10], [512], 10, max_steps=3000) for network in ("mlp", "linear")),
+        *_ranked(),
     ),
-    "paper": tuple(
-        _sweep(network, list(range(2, 11)), [16, 32, 64, 128, 256], 100, max_steps=24_000)
-        for network in ("mlp", "linear")
+    "paper": (
+        *(
+            _sweep(network, list(range(2, 11)), [16, 32, 64, 128, 256], 100, max_steps=24_000)
+            for network in ("mlp", "linear")
+        ),
+        *_ranked(),
     ),
 }
 

@@ -14,6 +14,7 @@ from sim.types import FloatArray
 
 MOST_SETS = 40  # set sizes k at which average test accuracies are fitted: more add cost and no information
 WIDTHS = tuple(float(width) for width in np.arange(1, 11) / 10)  # component widths that `regression` chooses from
+LEAST_SQUARES_STEPS = 100  # steps a component: SciPy's own limit of 3 stops one fit in some 100,000 short of its end
 HALVINGS = 20  # random halves of the classes by which it chooses
 MIXTURE_WIDTH = 0.5  # component width of `mixture`; .3 and .8 were worse on Gaussian codebooks
 MIXTURE_STEPS = 200  # steps of EM; the likelihood is flat in the detail that more steps would add
@@ -59,7 +60,8 @@ def _accuracy_basis(num_classes: int, width: float, sizes: tuple[float, ...]) ->
 def _regress(ranks: ClassRanks, width: float, k: tuple[float, ...]) -> FloatArray:
     sizes = set_sizes(ranks.num_classes)
     seen = average_test_accuracy(ranks.classes_beaten, ranks.num_classes, sizes)
-    weights, _ = optimize.nnls(_accuracy_basis(ranks.num_classes, width, sizes), seen)
+    basis = _accuracy_basis(ranks.num_classes, width, sizes)
+    weights, _ = optimize.nnls(basis, seen, maxiter=LEAST_SQUARES_STEPS * basis.shape[1])
     return np.asarray(_accuracy_basis(ranks.num_classes, width, k) @ weights)
 
 

@@ -8,6 +8,7 @@ from scipy import special
 
 from sim.analysis.class_ranks import ClassRanks, keep_classes, make_ranks, thin_rivals
 from sim.analysis.extrapolation import ESTIMATORS, average_test_accuracy, count_classes_beaten, extrapolate
+from sim.analysis.rank_extrapolators import _regress
 from sim.analysis.score_extrapolators import kde, normal_margins, own_and_rivals
 from sim.testing import assert_mean_within
 from sim.theory.ceilings import gaussian_codebook_accuracy
@@ -87,6 +88,14 @@ def test_a_planted_skewed_law_comes_back(skewness, relative_error):
     assert abs(np.log(found / exact)[0]) < relative_error
     unskewed = z.mean() + z.std() * rng.standard_normal(400_000)
     assert abs(np.log(power_mean(unskewed, k) / exact)[0]) > 2 * relative_error
+
+
+def test_a_fit_that_needs_many_steps_is_finished():
+    """Half of a trained network's classes, 768 items by rivals beaten: on it SciPy's own limit of steps was too low."""
+    items = [0, 1, 0, 0, 0, 0, 0, 2, 0, 1, 2, 3, 2, 1, 6, 0, 9, 8, 9, 16, 23, 40, 100, 545]
+    ranks = make_ranks(np.repeat(np.arange(24), items), 24)
+    seen = average_test_accuracy(ranks.classes_beaten, 24, 24)
+    assert _regress(ranks, 0.3, (24.0,))[0] == pytest.approx(seen, abs=1e-4)  # 21 components of 24 accuracies fit all
 
 
 def score_sample(rng, items, num_classes):

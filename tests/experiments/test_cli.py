@@ -129,9 +129,9 @@ def capsim(capsys):
         ("run demo --nosuch", "Unrecognized options: --nosuch"),
         ("run", "Missing from capsim run: STUDY a name from `capsim list studies` (required)"),
         ("nosuchcommand", "Unrecognized options: nosuchcommand. Available subcommands: list, run, status, export, fit, "
-         "predict, plan, verdict, figures, report, tune, calibrate, bench"),
-        ("", "Expected one of {list, run, status, export, fit, predict, plan, verdict, figures, report, tune, "
-         "calibrate, bench}."),
+         "predict, plan, extrapolate, verdict, figures, report, tune, calibrate, bench"),
+        ("", "Expected one of {list, run, status, export, fit, predict, plan, extrapolate, verdict, figures, report, "
+         "tune, calibrate, bench}."),
         ("list studies demo", "list studies must stand alone, got 'demo'"),
         ("list factors nosuchstudy", "study must be one of demo, other, got 'nosuchstudy'"),
         ("export demo --out table.xls", "out must end in .csv or .parquet, got table.xls"),
