@@ -14,6 +14,7 @@ from experiments.selftest.crowd import run_crowd
 from experiments.selftest.kills import run_kills
 from experiments.selftest.parts import Part, Say
 from experiments.selftest.plans import TRAIN_SECONDS, network_plan, small_plan, train_stand_in
+from experiments.selftest.workers import run_worker_kills
 
 MakePart = Callable[[str, Path, Say], Part]
 
@@ -56,6 +57,7 @@ def list_parts(size: Size) -> dict[str, MakePart]:
     return {
         "killed runs": lambda part, folder, say: run_kills(part, STAND_IN, size.kills, folder, 0, TRAIN_SECONDS, say),
         "killed runs of networks": lambda part, folder, say: _network_kills(part, folder, say, size.network_kills),
+        "killed Dask workers": lambda part, folder, say: run_worker_kills(part, size.worker_kills, folder, 2, say),
         "two runs at once": crowd(2),
         "four runs at once": crowd(4),
         "full disk": fault(faults.full_disk),

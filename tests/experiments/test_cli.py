@@ -123,9 +123,9 @@ def capsim(capsys):
         ("run demo --nosuch", "Unrecognized options: --nosuch"),
         ("run", "Missing from capsim run: STUDY a name from `capsim list studies` (required)"),
         ("nosuchcommand", "Unrecognized options: nosuchcommand. Available subcommands: list, run, status, export, fit, "
-         "predict, plan, verdict, figures, report, tune, calibrate, bench"),
+         "predict, plan, verdict, figures, report, tune, calibrate, bench, selftest"),
         ("", "Expected one of {list, run, status, export, fit, predict, plan, verdict, figures, report, tune, "
-         "calibrate, bench}."),
+         "calibrate, bench, selftest}."),
         ("list studies demo", "list studies must stand alone, got 'demo'"),
         ("list factors nosuchstudy", "study must be one of demo, other, got 'nosuchstudy'"),
         ("export demo --out table.xls", "out must end in .csv or .parquet, got table.xls"),
