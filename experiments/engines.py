@@ -1,11 +1,34 @@
-"""Where groups of trials run: any `concurrent.futures.Executor`; here, this process."""
+"""Where groups of trials run: this process, or any `concurrent.futures.Executor` (PEP 3148).
 
-from collections.abc import Callable
-from concurrent.futures import Executor, Future
+Work is handed out a little at a time and taken back as it ends. An executor that has lost its workers ends the run;
+what they had finished is stored, and a rerun goes on from there. Dask alone replaces a lost worker, see
+`experiments.clusters`.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
+
+from experiments.factors import UsageError
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+_Job = TypeVar("_Job")
+
+ENGINES = ("local", "dask")
+LOOK_SECONDS = 5.0  # between two looks at how many workers there are
+
+
+class EngineLostError(OSError):
+    """The engine stopped in the middle of a run."""
+
+
+class WorkerKilledError(RuntimeError):
+    """A call whose worker died each time it was tried."""
 
 
 class LocalExecutor(Executor):
@@ -25,12 +48,162 @@ class LocalExecutor(Executor):
         return future
 
 
-def local_engine() -> Executor:
-    """The engine of a single machine.
+@dataclass(frozen=True)
+class Engine:
+    """An executor with what a run must know of it.
+
+    Attributes:
+        name: as it stands in the receipt.
+        executor: runs the calls.
+        width: how many calls are worth having under way now.
+        everywhere: runs a function once on every worker of this moment, and returns what each returned; by default one
+            call stands for all.
+        killed: exceptions that say that a call killed its worker time after time, while the executor itself goes on.
+        in_process: whether calls run in this process, one at a time.
+    """
+
+    name: str
+    executor: Executor
+    width: Callable[[], int]
+    everywhere: Callable[..., list[Any]] | None = None
+    killed: tuple[type[Exception], ...] = ()
+    in_process: bool = False
+
+    def ask(self, function: Callable[..., _T], *arguments: Any) -> list[_T]:
+        """Run a function on every worker that there is.
+
+        Raises:
+            EngineLostError: the executor is broken or gone.
+        """
+        try:
+            if self.everywhere is not None:
+                return self.everywhere(function, *arguments)
+            return [self.executor.submit(function, *arguments).result()]
+        except (BrokenExecutor, CancelledError, OSError) as error:
+            raise self._lost(error) from error
+
+    def complete(
+        self, call: Callable[[_Job], _T], jobs: deque[_Job]
+    ) -> Iterator[tuple[_Job, "_T | WorkerKilledError"]]:
+        """Run jobs, a bounded number at a time, and give each back with its result as it ends.
+
+        Args:
+            call: what a worker does with a job; sent by name, so it must be importable there.
+            jobs: emptied from the left; the caller may add to it while it takes results.
+
+        Returns:
+            pairs (job, result), or (job, WorkerKilledError) where the job killed its workers.
+
+        Raises:
+            EngineLostError: the executor is broken or gone. Any other error of a call is raised as it is.
+
+        Example:
+            >>> [result for _, result in local_engine().complete(abs, deque([-1, 2, -3]))]
+            [1, 2, 3]
+        """
+        running: dict[Future[_T], _Job] = {}
+        try:
+            while jobs or running:
+                try:
+                    while jobs and len(running) < self.width():
+                        job = jobs.popleft()
+                        running[self.executor.submit(call, job)] = job
+                except (BrokenExecutor, RuntimeError, OSError) as error:
+                    raise self._lost(error) from error
+                for future in wait(running, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED).done:
+                    job = running.pop(future)
+                    try:
+                        result: _T | WorkerKilledError = future.result()
+                    except (BrokenExecutor, CancelledError) as error:
+                        raise self._lost(error) from error
+                    except self.killed as error:
+                        tries = getattr(error, "allowed_failures", 0) + 1
+                        result = WorkerKilledError(f"its worker was killed each of {tries} times it ran")
+                    yield job, result
+        finally:
+            for future in running:
+                future.cancel()
+
+    def _lost(self, error: BaseException) -> EngineLostError:
+        reason = ": ".join([type(error).__name__, *filter(None, [" ".join(str(error).split())[:200]])])
+        goes_on = "what had finished is stored, and the same command goes on from there"
+        return EngineLostError(f"engine {self.name} was lost ({reason}); {goes_on}")
+
+
+def local_engine() -> Engine:
+    """The engine of a single machine: this process, one group at a time.
 
     Example:
-        >>> with local_engine() as engine:
-        ...     [future.result() for future in [engine.submit(pow, 2, n) for n in (1, 2, 3)]]
-        [2, 4, 8]
+        >>> local_engine().ask(pow, 2, 3)
+        [8]
     """
-    return LocalExecutor()
+    return Engine("local", LocalExecutor(), lambda: 1, in_process=True)
+
+
+def as_engine(given: "Engine | Executor | None") -> Engine:
+    """An engine as it is, any executor as an engine of that class's name, and this process for None.
+
+    Example:
+        >>> as_engine(None).name, as_engine(LocalExecutor()).name
+        ('local', 'LocalExecutor')
+    """
+    if isinstance(given, Engine):
+        return given
+    if given is None:
+        return local_engine()
+    if not isinstance(given, Executor):
+        raise UsageError(f"engine must be a concurrent.futures.Executor, got {type(given).__name__}")
+    width = getattr(given, "_max_workers", None) or os.cpu_count() or 1  # both pools of the standard library have it
+    return Engine(type(given).__name__, given, lambda: width)
+
+
+def check_engine(name: str, scheduler: str | None = None, workers: int | None = None) -> None:
+    """Refuse options that do not go together.
+
+    Raises:
+        UsageError: an unknown engine, an option of another one, or no workers.
+    """
+    if name not in ENGINES:
+        raise UsageError(f"engine must be one of {', '.join(ENGINES)}, got {name!r}")
+    for option, value in (("scheduler", scheduler), ("workers", workers)):
+        if name == "local" and value is not None:
+            raise UsageError(f"--{option} must go with --engine dask, got {value!r} with local")
+    if scheduler is not None and workers is not None:
+        raise UsageError(f"--workers must not be given with --scheduler, which has its own, got {workers}")
+    if workers is not None and workers < 1:
+        raise UsageError(f"workers must be >= 1, got {workers}")
+
+
+@contextmanager
+def open_engine(name: str = "local", scheduler: str | None = None, workers: int | None = None) -> Iterator[Engine]:
+    """The engine of that name, closed at the end of the `with` block.
+
+    Args:
+        name: "local" or "dask".
+        scheduler: address of a running Dask scheduler, "tcp://host:8786"; by default workers are started here.
+        workers: processes to start here; by default one a GPU, or one a core.
+
+    Raises:
+        UsageError: options that make no sense, Dask is not installed, or the scheduler does not answer.
+
+    Example:
+        >>> with open_engine("local") as engine:
+        ...     engine.name
+        'local'
+    """
+    check_engine(name, scheduler, workers)
+    if name == "local":
+        yield local_engine()
+        return
+    try:
+        from experiments.clusters import dask_engine, local_cluster
+    except ImportError as error:
+        raise UsageError(
+            f"engine dask must have its packages, `pip install 'capsim[dask]'` adds them, got {error}"
+        ) from None
+    if scheduler is not None:
+        with dask_engine(scheduler) as engine:
+            yield engine
+    else:
+        with local_cluster(workers) as cluster, dask_engine(cluster) as engine:
+            yield engine

@@ -1,15 +1,19 @@
-"""Run what is missing: pending trials -> groups of equal shape -> batches -> population -> store.
+"""Run what is missing: pending trials -> groups of equal shape -> batches -> an engine's workers -> store.
 
 Done means a verified row in the store; nothing else is remembered. A batch is the unit of loss: its rows are
-published together as soon as it ends, so a kill costs at most the batch that was running.
+published together as soon as it ends, by the worker that trained it, so a kill costs at most the batch that was
+running. What goes to a worker are the factors and seeds of a batch; what comes back are identities and statuses.
 """
 
 import importlib.metadata
 import platform
 import subprocess
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from concurrent.futures import Executor
+from dataclasses import replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +21,10 @@ import jax
 import numpy as np
 import pyarrow as pa
 
+from experiments.engines import Engine, WorkerKilledError, as_engine
 from experiments.limits import limits_of
 from experiments.records import root_hash, select, settled
+from experiments.sharing import Claim, check_sight, offer
 from experiments.spec import Study, Sweep, Trial, UsageError, rule_hash
 from experiments.store import Store
 from experiments.tasks import Task, make_task, stack_members
@@ -47,6 +53,26 @@ class Batch(NamedTuple):
     trials: tuple[Trial, ...]
     tasks: tuple[Task, ...]
     slots: int
+
+
+class Job(NamedTuple):
+    """A batch as it is sent to a worker, which makes its tasks anew: plain values, no code.
+
+    Attributes:
+        study: name under which the rows are kept.
+        trials: (factors, seed) of each trial.
+        max_inputs: rows that the batch's program holds for training images.
+        slots: members that its program is compiled for.
+    """
+
+    study: str
+    trials: tuple[tuple[tuple[tuple[str, Any], ...], int], ...]
+    max_inputs: int
+    slots: int
+    claim: Claim
+
+
+Outcome = tuple[str, str, bool]  # identity, status, whether it was trained now
 
 
 OVERHEAD = 5e9  # operations in the time that drawing, scoring and storing a trial take, about a twentieth of a second
@@ -183,12 +209,14 @@ def _rho(accuracy: float, chance: float, ceiling: float) -> float:
     return (accuracy - chance) / (ceiling - chance) if ceiling - chance > 1e-12 else float("nan")
 
 
-def _failed_rows(study: str, batch: Batch, error: Exception) -> list[dict[str, Any]]:
+def _failed_rows(
+    study: str, trials: Iterable[Trial], error: Exception, circumstances: Mapping[str, str]
+) -> list[dict[str, Any]]:
     reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
     return [
         {**dict(t.factors), "identity": t.identity, "study": study, "arm": t.arm, "seed": t.seed,
-         "factors_json": t.factors_json, "status": "failed", "reason": reason, **provenance()}
-        for t in batch.trials
+         "factors_json": t.factors_json, "status": "failed", "reason": reason, **circumstances}
+        for t in trials
     ]  # fmt: skip
 
 
@@ -197,46 +225,165 @@ def train_batch(batch: Batch) -> Results:
     return train_population(batch.settings, stack_members(list(batch.tasks)), slots=batch.slots)
 
 
+def halves(batch: Batch) -> list[Batch]:
+    """The batch in two, each with as many slots as trials; one trial with idle slots loses those; else nothing.
+
+    What does not fit into memory fits in part, and one bad trial of n is found in about 2 log2 n further runs.
+    """
+    size = len(batch.trials)
+    if size == 1:
+        return [batch._replace(slots=1)] if batch.slots > 1 else []
+    cut = (size + 1) // 2
+    return [
+        Batch(batch.settings, batch.trials[part], batch.tasks[part], len(batch.trials[part]))
+        for part in (slice(cut), slice(cut, size))
+    ]
+
+
 def run_batch(study: str, batch: Batch, store: Store, train: Train = train_batch) -> list[dict[str, Any]]:
-    """Train one batch and publish its rows; a batch that raises is tried once more trial by trial, so that one bad
-    trial costs one failed row."""
+    """Train one batch and publish its rows; a batch that raises or runs out of memory is tried again in halves, down to
+    one trial, so that one bad trial costs one failed row."""
     started = time.perf_counter()
     try:
         rows = make_rows(study, batch, train(batch), time.perf_counter() - started)
     except (RuntimeError, ValueError, MemoryError) as error:
-        if len(batch.trials) == 1:
-            rows = _failed_rows(study, batch, error)
-        else:
-            singles = zip(batch.trials, batch.tasks, strict=True)
-            return [
-                row
-                for trial, task in singles
-                for row in run_batch(study, Batch(batch.settings, (trial,), (task,), 1), store, train)
-            ]
+        parts = halves(batch)
+        if parts:
+            return [row for part in parts for row in run_batch(study, part, store, train)]
+        rows = _failed_rows(study, batch.trials, error, provenance())
     store.publish(study, rows)
     return rows
 
 
-def run_trials(
-    study: str, trials: Sequence[Trial], store: Store, progress: Progress | None = None, train: Train = train_batch
-) -> tuple[pa.Table, int]:
-    """Run the trials that the store lacks; returns the plan's rows and how many were trained now."""
+def run_job(job: Job, store_path: str, train: Train = train_batch) -> list[Outcome]:
+    """What a worker does with a job: make its tasks, train them and publish their rows.
+
+    A job that was begun before, by a worker that is gone, leaves out what that one had stored.
+
+    Raises:
+        UsageError: this worker does not see the run's store.
+    """
+    store, trials = Store(store_path), [Trial(*pair) for pair in job.trials]
+    done = settled(store.read(job.study).table) if job.claim.was_taken(store.path) else {}
+    outcomes: list[Outcome] = [(t.identity, done[t.identity], False) for t in trials if t.identity in done]
+    todo = tuple(trial for trial in trials if trial.identity not in done)
+    if todo:
+        tasks = tuple(make_task(trial) for trial in todo)
+        settings = replace(tasks[0].settings, max_inputs=job.max_inputs)
+        rows = run_batch(job.study, Batch(settings, todo, tasks, job.slots), store, train)
+        outcomes += [(row["identity"], row["status"], True) for row in rows]
+    return outcomes
+
+
+def greet() -> tuple[int, dict[str, str]]:
+    """A worker's devices, and what it is, as it stands in its rows."""
+    return len(jax.local_devices()), provenance()
+
+
+def execute(
+    study: str,
+    trials: Sequence[Trial],
+    store: Store,
+    progress: Progress | None = None,
+    train: Train = train_batch,
+    engine: Engine | Executor | None = None,
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Run the trials that the store lacks; returns the plan's rows and the run's receipt.
+
+    Args:
+        study: name under which the rows are kept.
+        trials: the plan.
+        store: on a file system that all workers share.
+        progress: told after each batch.
+        train: a function of a module that workers can import.
+        engine: this process by default.
+
+    Raises:
+        UsageError: a trial that describes no task, a store that cannot be written or that a worker does not see.
+        EngineLostError: the engine stopped; what had finished is stored.
+    """
+    chosen = as_engine(engine)
     store.check_writable()
+    started = time.perf_counter()
     done = settled(store.read(study).table)
     pending = [trial.identity for trial in trials if trial.identity not in done]
-    batches = make_batches(trials, pending, len(jax.local_devices())) if pending else []
-    started, trained, spent = time.perf_counter(), 0, 0.0
-    costs = [sum(map(predicted_cost, batch.trials, batch.tasks)) for batch in batches]
-    for batch, cost in zip(batches, costs, strict=True):
-        trained += len(run_batch(study, batch, store, train))
-        spent += cost
-        if progress is not None:
-            elapsed = time.perf_counter() - started
-            left = elapsed * (sum(costs) - spent) / spent
-            progress(Report(len(trials) - len(pending) + trained, len(trials), trained / elapsed, left))
-    if batches:
+    outcomes: list[Outcome] = []
+    if pending:
+        with offer(store.path, chosen.in_process) as sight:
+            check_sight(chosen, store.path, sight)
+            devices, circumstances = max(chosen.ask(greet), key=lambda greeting: greeting[0])
+            batches = make_batches(trials, pending, devices)
+            jobs = deque(
+                Job(study, tuple((t.factors, t.seed) for t in batch.trials), batch.settings.max_inputs, batch.slots,
+                    Claim(sight, number))
+                for number, batch in enumerate(batches)
+            )  # fmt: skip
+            costs = {
+                trial.identity: predicted_cost(trial, task)
+                for batch in batches
+                for trial, task in zip(batch.trials, batch.tasks, strict=True)
+            }
+            spent, total = 0.0, sum(costs.values())
+            call = partial(run_job, store_path=str(store.path.resolve()), train=train)
+            for job, result in chosen.complete(call, jobs):
+                if isinstance(result, WorkerKilledError):
+                    if len(job.trials) > 1:  # one of them did it: each alone
+                        jobs.extendleft(job._replace(trials=(trial,), slots=1) for trial in reversed(job.trials))
+                        continue
+                    rows = _failed_rows(study, [Trial(*pair) for pair in job.trials], result, circumstances)
+                    store.publish(study, rows)
+                    result = [(row["identity"], row["status"], True) for row in rows]
+                outcomes += result
+                spent += sum(costs[identity] for identity, _, _ in result)
+                if progress is not None:
+                    elapsed = time.perf_counter() - started
+                    so_far = len(trials) - len(pending) + len(outcomes)
+                    left = elapsed * (total - spent) / spent
+                    progress(Report(so_far, len(trials), len(outcomes) / elapsed, left))
         store.compact(study)
-    return select(store.read(study).table, trials), trained
+    table = select(store.read(study).table, trials)
+    receipt = make_receipt(trials, table, done, outcomes)
+    receipt |= {"study": study, "engine": chosen.name, "seconds": round(time.perf_counter() - started, 3)}
+    store.write_receipt(study, receipt)
+    return table, receipt
+
+
+def make_receipt(
+    trials: Sequence[Trial], table: pa.Table, before: Mapping[str, str], outcomes: Sequence[Outcome]
+) -> dict[str, Any]:
+    """What a run did, in numbers: planned = stored + failed + diverged where nothing is missing.
+
+    Args:
+        trials: the plan.
+        table: the plan's rows, read back.
+        before: identities that needed no work when the run began.
+        outcomes: what workers said.
+    """
+    trained = [identity for identity, _, now in outcomes if now]
+    return {
+        "planned": len(trials),
+        "stored": count(table, "ok"),
+        "failed": count(table, "failed"),
+        "diverged": count(table, "diverged"),
+        "missing": len(trials) - table.num_rows,
+        "trained": len(trained),
+        "recomputed": sum(identity in before for identity in trained),
+        "duplicates": len(trained) - len(set(trained)),
+        "root_hash": root_hash(table),
+    }
+
+
+def run_trials(
+    study: str,
+    trials: Sequence[Trial],
+    store: Store,
+    progress: Progress | None = None,
+    train: Train = train_batch,
+    engine: Engine | Executor | None = None,
+) -> tuple[pa.Table, int]:
+    """Run the trials that the store lacks; returns the plan's rows and how many were trained now. See `execute`."""
+    table, receipt = execute(study, trials, store, progress, train, engine)
+    return table, receipt["trained"]
 
 
 def count(table: pa.Table, status: str) -> int:
@@ -251,23 +398,22 @@ def run_study(
     overrides: Mapping[str, Sequence[Any]] | None = None,
     seeds: int | None = None,
     progress: Progress | None = None,
+    engine: Engine | Executor | None = None,
 ) -> dict[str, Any]:
     """Run a study's preset to the end; safe to kill and to repeat. Returns the JSON object of `capsim run`."""
     started = time.perf_counter()
     trials = study.trials(preset, overrides or {}, seeds)
-    table, trained = run_trials(study.name, trials, store, progress)
+    table, receipt = execute(study.name, trials, store, progress, engine=engine)
     summary = {
         "study": study.name,
         "preset": preset,
         "trials": len(trials),
-        "trained": trained,
-        "failed": count(table, "failed"),
-        "diverged": count(table, "diverged"),
+        **{name: receipt[name] for name in ("trained", "failed", "diverged", "recomputed", "duplicates", "engine")},
         "seconds": round(time.perf_counter() - started, 3),
         "store": str(store.path),
-        "root_hash": root_hash(table),
+        "root_hash": receipt["root_hash"],
     }
-    if table.num_rows == len(trials) and trained and not overrides and seeds is None:
+    if table.num_rows == len(trials) and receipt["trained"] and not overrides and seeds is None:
         store.append_ledger(study.name, {**summary, "rule_hash": rule_hash(study)})
     return summary
 
@@ -291,14 +437,23 @@ def plan(
     }
 
 
-def run(sweep: Sweep, store: str | Path = "store", study: str = "sweep", progress: Progress | None = None) -> pa.Table:
+def run(
+    sweep: Sweep,
+    store: str | Path = "store",
+    study: str = "sweep",
+    progress: Progress | None = None,
+    engine: Engine | Executor | None = None,
+) -> pa.Table:
     """Run a parameter sweep of your own and return its tidy table; resumes what `store` already holds.
 
     Args:
         sweep: the grid; see `experiments.Sweep`.
         store: folder of the results.
         study: name under which the rows are kept.
+        progress: told after each batch.
+        engine: any `concurrent.futures.Executor`, or what `experiments.engines.open_engine` gives; by default this
+            process.
 
     Example: README shows a sweep in ten lines.
     """
-    return run_trials(study, sweep.trials(), Store(store), progress)[0]
+    return run_trials(study, sweep.trials(), Store(store), progress, engine=engine)[0]

@@ -29,7 +29,9 @@ ORDER = (
     ("experiments.spec",),
     ("experiments.records",),
     ("experiments.store",),
-    ("experiments.tables", "experiments.cache", "experiments.engines"),
+    ("experiments.tables", "experiments.cache"),
+    ("experiments.engines",),
+    ("experiments.clusters", "experiments.sharing"),
     ("experiments.data",),
     ("experiments.tasks",),
     ("experiments.limits",),
@@ -54,6 +56,7 @@ FACE = "experiments"
 LATE = {
     ("experiments.spec", "experiments.recipes"): "the default of an argument that callers may replace",
     ("experiments.recipes", "experiments.runner"): "tuning trains; looking a recipe up does not",
+    ("experiments.engines", "experiments.clusters"): "Dask is loaded where it is asked for only",
 }
 TRAINING_SIDE = ("sim.generators", "sim.learners", "sim.networks", "sim.training", "sim.population")
 
@@ -181,6 +184,9 @@ def test_theory_and_training_never_import_each_other(imports):
         ("flax", ("sim.networks", "benchmarks")),
         ("optax", ("sim.training", "benchmarks")),
         ("matplotlib", ("paper_figures",)),
+        ("dask", ("experiments.clusters",)),
+        ("distributed", ("experiments.clusters",)),
+        ("dask_jobqueue", ("experiments.clusters",)),
         ("torch", ("benchmarks",)),
     ],
 )  # fmt: skip

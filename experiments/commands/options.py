@@ -67,6 +67,21 @@ Sets: TypeAlias = Annotated[
 Seeds: TypeAlias = Annotated[
     int | None, arg(help_behavior_hint="", metavar="N", help="number of seeds; by default the preset's")
 ]
+EngineName: TypeAlias = Annotated[
+    str, arg(metavar="local|dask", help="where to train: in this process, or in Dask's workers")
+]
+Scheduler: TypeAlias = Annotated[
+    str | None,
+    arg(
+        metavar="ADDRESS",
+        help_behavior_hint="",
+        help="a running Dask scheduler, tcp://host:8786; by default workers are started on this machine",
+    ),
+]
+Workers: TypeAlias = Annotated[
+    int | None,
+    arg(metavar="N", help_behavior_hint="", help="Dask workers to start here; by default one a GPU, or one a core"),
+]
 Json: TypeAlias = Annotated[bool, arg(help="print one JSON object")]
 REGISTRIES = {
     "studies": ("experiments.studies.registry", "STUDIES"),

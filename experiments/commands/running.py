@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from experiments.commands.options import (
+    EngineName,
     Json,
     ReadPreset,
     ReadStore,
+    Scheduler,
     Seeds,
     Sets,
     StudyName,
+    Workers,
     WriteStore,
     find_study,
     load_rows,
@@ -23,6 +26,7 @@ from experiments.commands.options import (
     writable_folder,
 )
 from experiments.console import ProgressLine, duration, print_facts, print_json, print_table, warn
+from experiments.engines import check_engine, open_engine
 from experiments.factors import UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +40,9 @@ def run(
     store: WriteStore = None,
     sets: Sets = (),
     seeds: Seeds = None,
+    engine: EngineName = "local",
+    scheduler: Scheduler = None,
+    workers: Workers = None,
     dry_run: Annotated[bool, arg(help="say what would be done, and do nothing")] = False,
     json: Json = False,
 ) -> int:
@@ -46,6 +53,7 @@ def run(
     from experiments.store import writing_store
 
     found, overrides = find_study(study), parse_sets(sets)
+    check_engine(engine, scheduler, workers)
     found.trials(preset, overrides, seeds)  # refuses what is wrong before anything is loaded or written
     target = open_store(store) or writing_store()
     if dry_run:
@@ -56,11 +64,12 @@ def run(
         (print_json if json else print_facts)(planned)
         return 0
     target.check_writable()
-    start_jax()
+    if engine == "local":
+        start_jax()  # elsewhere the workers start it, and this process leaves the devices to them
     from experiments.runner import run_study
 
-    with ProgressLine() as progress:
-        summary = run_study(found, preset, target, overrides, seeds, progress=progress)
+    with open_engine(engine, scheduler, workers) as opened, ProgressLine() as progress:
+        summary = run_study(found, preset, target, overrides, seeds, progress=progress, engine=opened)
     (print_json if json else print_facts)(summary)
     if not summary["failed"]:
         return 0

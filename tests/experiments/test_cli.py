@@ -34,7 +34,7 @@ def make_row(trial, status="ok"):
     }  # fmt: skip
 
 
-def run_study(study, preset, store, overrides=None, seeds=None, progress=None, status="ok"):
+def run_study(study, preset, store, overrides=None, seeds=None, progress=None, engine=None, status="ok"):
     trials = study.trials(preset, overrides, seeds)
     done = store.read(study.name).table["identity"].to_pylist()
     rows = [make_row(trial, status) for trial in trials if trial.identity not in done]
@@ -113,6 +113,12 @@ def capsim(capsys):
          "got 'noise' twice"),
         ("run demo --set", "Missing value for argument '--set'. Expected 1 values."),
         ("run demo --seeds 0", "seeds must be >= 1, got 0"),
+        ("run demo --engine ray", "engine must be one of local, dask, got 'ray'"),
+        ("run demo --workers 2", "--workers must go with --engine dask, got 2 with local"),
+        ("run demo --scheduler tcp://h:1", "--scheduler must go with --engine dask, got 'tcp://h:1' with local"),
+        ("run demo --engine dask --workers 0", "workers must be >= 1, got 0"),
+        ("run demo --engine dask --workers 2 --scheduler tcp://h:1", "--workers must not be given with --scheduler, "
+         "which has its own, got 2"),
         ("run demo --seeds x", "Error parsing --seeds: no type matching {None}|INT could be instantiated from ['x']."),
         ("run nosuchstudy", "study must be one of demo, other, got 'nosuchstudy'"),
         ("status nosuchstudy", "study must be one of demo, other, got 'nosuchstudy'"),
