@@ -68,20 +68,18 @@ def list_parts(size: Size) -> dict[str, MakePart]:
     }
 
 
-def run_parts(size: Size, say: Say, only: str | None = None) -> Iterator[Part]:
+def run_parts(size: Size, say: Say) -> Iterator[Part]:
     """Run the parts one after the other, in a temporary folder that is removed.
 
     Args:
         size: how much is tried.
         say: takes each anomaly.
-        only: the name of a single part.
     """
     with tempfile.TemporaryDirectory(prefix="capsim-selftest-") as name:
         for number, (part, make) in enumerate(list_parts(size).items()):
-            if only in (None, part):
-                folder = Path(name) / str(number)
-                folder.mkdir()
-                yield make(part, folder, say)
+            folder = Path(name) / str(number)
+            folder.mkdir()
+            yield make(part, folder, say)
 
 
 def summarise(parts: list[Part], started: float) -> dict[str, Any]:

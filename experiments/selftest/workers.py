@@ -51,7 +51,9 @@ def run_tables(folder: Path, tell: Tell) -> None:
             notes.mkdir()
             train = partial(train_noting, notes=notes)
             for _ in range(TRIES):
-                table, trained = run_trials(STUDY, small_plan(), Store(folder / str(number)), train=train, engine=engine)
+                table, trained = run_trials(
+                    STUDY, small_plan(), Store(folder / str(number)), train=train, engine=engine
+                )
                 if not trained:  # all is stored, none has failed
                     break
             tell("ended", root_hash(table))
@@ -63,8 +65,9 @@ class _Notes:
     def __init__(self, folder: Path) -> None:
         self.folder, self.seen, self.workers = folder, set[str](), list[int]()
 
-    def count(self, account: Account, stored: set[str], read_at: int) -> None:
-        """Count what was trained anew; `stored` was in the store at the time `read_at`."""
+    def count(self, account: Account, stored: set[str], read_at: int) -> bool:
+        """Count what was trained anew; `stored` was in the store at the time `read_at`. Whether there was news."""
+        known = len(self.seen)
         for note in sorted(self.folder.glob("*")):
             if note.name in self.seen:
                 continue
@@ -75,6 +78,7 @@ class _Notes:
                 account.twice += identity in stored and began > read_at
                 account.reruns += identity in account.trained
                 account.trained.add(identity)
+        return len(self.seen) > known
 
 
 def run_worker_kills(part: str, kills: int, folder: Path, seed: int, say: Say) -> Part:
@@ -90,7 +94,8 @@ def run_worker_kills(part: str, kills: int, folder: Path, seed: int, say: Say) -
         while True:
             read_at = time.time_ns()
             account.inspect(Store(folder / number))
-            notes.count(account, set(account.promised), read_at)
+            if notes.count(account, set(account.promised), read_at):
+                heard = time.monotonic()
             while receiver.poll(0.02):
                 event: Event = receive(receiver.recv_bytes())
                 heard = time.monotonic()
@@ -131,7 +136,7 @@ def run_worker_kills(part: str, kills: int, folder: Path, seed: int, say: Say) -
 
 def is_child(worker: int, parent: int) -> bool:
     """Whether a process lives and was started by another: a number may have been given to a stranger since."""
-    import psutil
+    import psutil  # type: ignore[import-untyped]
 
     try:
         return psutil.Process(worker).ppid() == parent
