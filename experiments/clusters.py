@@ -13,6 +13,7 @@ import shlex
 import shutil
 import socket
 import subprocess
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -35,6 +36,7 @@ PRELOAD = "experiments.clusters"
 
 def dask_setup(worker: Any) -> None:
     """What Dask calls in a worker that preloads this module: compiled programs are kept in the cache folder."""
+    warnings.filterwarnings("ignore", message="one host device on")  # its neighbours have the other cores
     configure_devices()  # keeps a number of devices that the environment has
     enable_compilation_cache()
 

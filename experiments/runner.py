@@ -10,7 +10,7 @@ import platform
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -32,6 +32,7 @@ from sim.networks.registry import NetworkSettings, num_parameters
 from sim.population import Results, Settings, train_population
 
 MEMBERS_PER_DEVICE = 8  # members of a batch on each device: some ten seconds of work, so a kill loses little
+READ_ATTEMPTS = 60  # a second each; network file systems keep a folder's listing for up to a minute
 
 Progress = Callable[["Report"], None]
 Train = Callable[["Batch"], Results]  # how a batch becomes results: the population engine, or a test's stand-in
@@ -72,7 +73,7 @@ class Job(NamedTuple):
     claim: Claim
 
 
-Outcome = tuple[str, str, bool]  # identity, status, whether it was trained now
+Outcome = tuple[str, str, bool]  # identity, status, whether this call trained it or found it stored
 
 
 OVERHEAD = 5e9  # operations in the time that drawing, scoring and storing a trial take, about a twentieth of a second
@@ -280,6 +281,56 @@ def greet() -> tuple[int, dict[str, str]]:
     return len(jax.local_devices()), provenance()
 
 
+def train_pending(
+    study: str, trials: Sequence[Trial], pending: Sequence[str], store: Store, train: Train, engine: Engine
+) -> Iterator[tuple[list[Outcome], float]]:
+    """Have an engine train the trials that are pending.
+
+    Returns:
+        after each job its outcomes, and what is left as a multiple of what was done, by predicted cost.
+    """
+    with offer(store.path, engine.in_process) as sight:
+        check_sight(engine, store.path, sight)
+        devices, circumstances = max(engine.ask(greet), key=lambda greeting: greeting[0])
+        jobs, costs = deque[Job](), dict[str, float]()
+        for number, batch in enumerate(make_batches(trials, pending, devices)):
+            pairs = tuple((trial.factors, trial.seed) for trial in batch.trials)
+            jobs.append(Job(study, pairs, batch.settings.max_inputs, batch.slots, Claim(sight, number)))
+            costs |= {t.identity: predicted_cost(t, task) for t, task in zip(batch.trials, batch.tasks, strict=True)}
+        total = sum(costs.values())
+        call = partial(run_job, store_path=str(store.path.resolve()), train=train)
+        for job, result in engine.complete(call, jobs):
+            if isinstance(result, WorkerKilledError):
+                if len(job.trials) > 1:  # one of them did it: each alone
+                    jobs.extendleft(job._replace(trials=(pair,), slots=1) for pair in reversed(job.trials))
+                    continue
+                rows = _failed_rows(study, [Trial(*pair) for pair in job.trials], result, circumstances)
+                store.publish(study, rows)
+                result = [(row["identity"], row["status"], True) for row in rows]
+            for identity, _, _ in result:
+                del costs[identity]
+            left = sum(costs.values())
+            yield result, left / (total - left)
+
+
+def read_back(study: str, trials: Sequence[Trial], store: Store, outcomes: Sequence[Outcome]) -> pa.Table:
+    """The plan's rows; a shared file system may take a while to show what another machine has written.
+
+    Raises:
+        OSError: rows that workers have stored are still not seen after `READ_ATTEMPTS` seconds.
+    """
+    for attempt in range(READ_ATTEMPTS):
+        table = select(store.read(study).table, trials)
+        unseen = {identity for identity, _, _ in outcomes} - set(table["identity"].to_pylist())
+        if not unseen:
+            return table
+        if attempt + 1 < READ_ATTEMPTS:
+            time.sleep(1.0)
+    raise OSError(
+        f"store {store} does not show {len(unseen)} rows that workers have stored: run the same command again"
+    )
+
+
 def execute(
     study: str,
     trials: Sequence[Trial],
@@ -301,48 +352,24 @@ def execute(
     Raises:
         UsageError: a trial that describes no task, a store that cannot be written or that a worker does not see.
         EngineLostError: the engine stopped; what had finished is stored.
+
+    Example: `execute("mine", sweep.trials(), Store("store"), engine=ThreadPoolExecutor(2))`
     """
-    chosen = as_engine(engine)
+    chosen, started = as_engine(engine), time.perf_counter()
     store.check_writable()
-    started = time.perf_counter()
-    done = settled(store.read(study).table)
-    pending = [trial.identity for trial in trials if trial.identity not in done]
+    before = settled(store.read(study).table)
+    pending = [trial.identity for trial in trials if trial.identity not in before]
     outcomes: list[Outcome] = []
     if pending:
-        with offer(store.path, chosen.in_process) as sight:
-            check_sight(chosen, store.path, sight)
-            devices, circumstances = max(chosen.ask(greet), key=lambda greeting: greeting[0])
-            batches = make_batches(trials, pending, devices)
-            jobs = deque(
-                Job(study, tuple((t.factors, t.seed) for t in batch.trials), batch.settings.max_inputs, batch.slots,
-                    Claim(sight, number))
-                for number, batch in enumerate(batches)
-            )  # fmt: skip
-            costs = {
-                trial.identity: predicted_cost(trial, task)
-                for batch in batches
-                for trial, task in zip(batch.trials, batch.tasks, strict=True)
-            }
-            spent, total = 0.0, sum(costs.values())
-            call = partial(run_job, store_path=str(store.path.resolve()), train=train)
-            for job, result in chosen.complete(call, jobs):
-                if isinstance(result, WorkerKilledError):
-                    if len(job.trials) > 1:  # one of them did it: each alone
-                        jobs.extendleft(job._replace(trials=(trial,), slots=1) for trial in reversed(job.trials))
-                        continue
-                    rows = _failed_rows(study, [Trial(*pair) for pair in job.trials], result, circumstances)
-                    store.publish(study, rows)
-                    result = [(row["identity"], row["status"], True) for row in rows]
-                outcomes += result
-                spent += sum(costs[identity] for identity, _, _ in result)
-                if progress is not None:
-                    elapsed = time.perf_counter() - started
-                    so_far = len(trials) - len(pending) + len(outcomes)
-                    left = elapsed * (total - spent) / spent
-                    progress(Report(so_far, len(trials), len(outcomes) / elapsed, left))
+        for result, left in train_pending(study, trials, pending, store, train, chosen):
+            outcomes += result
+            if progress is not None:
+                elapsed, done = time.perf_counter() - started, len(trials) - len(pending) + len(outcomes)
+                progress(Report(done, len(trials), len(outcomes) / elapsed, elapsed * left))
+        read_back(study, trials, store, outcomes)
         store.compact(study)
-    table = select(store.read(study).table, trials)
-    receipt = make_receipt(trials, table, done, outcomes)
+    table = read_back(study, trials, store, outcomes)
+    receipt = make_receipt(trials, table, before, outcomes)
     receipt |= {"study": study, "engine": chosen.name, "seconds": round(time.perf_counter() - started, 3)}
     store.write_receipt(study, receipt)
     return table, receipt
@@ -353,20 +380,23 @@ def make_receipt(
 ) -> dict[str, Any]:
     """What a run did, in numbers: planned = stored + failed + diverged where nothing is missing.
 
+    Trained are the trials that came to have a row in this run; recomputed, those trained although they had one before
+    it; duplicates, those that it trained twice.
+
     Args:
         trials: the plan.
         table: the plan's rows, read back.
         before: identities that needed no work when the run began.
         outcomes: what workers said.
     """
-    trained = [identity for identity, _, now in outcomes if now]
+    trained = [identity for identity, _, here in outcomes if here]
     return {
         "planned": len(trials),
         "stored": count(table, "ok"),
         "failed": count(table, "failed"),
         "diverged": count(table, "diverged"),
         "missing": len(trials) - table.num_rows,
-        "trained": len(trained),
+        "trained": len({identity for identity, _, _ in outcomes} - set(before)),
         "recomputed": sum(identity in before for identity in trained),
         "duplicates": len(trained) - len(set(trained)),
         "root_hash": root_hash(table),
