@@ -92,8 +92,8 @@ def run_worker_kills(part: str, kills: int, folder: Path, seed: int, say: Say) -
     notes, due, killed = _Notes(folder / "notes-0"), 0.0, set[int]()
     try:
         while True:
-            read_at = time.time_ns()
             account.inspect(Store(folder / number))
+            read_at = time.time_ns()  # what was found was stored by now
             if notes.count(account, set(account.promised), read_at):
                 heard = time.monotonic()
             while receiver.poll(0.02):
