@@ -20,6 +20,7 @@ from typing import Any
 
 import dask
 from distributed import Client, KilledWorker, Nanny, Scheduler, SpecCluster
+from distributed.utils import silence_logging_cmgr
 
 from experiments.cache import ONE_THREAD_A_PRODUCT, configure_devices, enable_compilation_cache, num_cores
 from experiments.engines import Engine
@@ -146,26 +147,27 @@ def dask_engine(target: Any) -> Iterator[Engine]:
         UsageError: the scheduler does not answer within ten seconds, or has no worker after a minute.
     """
     name = target if isinstance(target, str) else target.scheduler_address
-    try:
-        client = Client(target, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:  # a time-out is an OSError too
-        raise UsageError(
-            f"scheduler must be the address of a running Dask scheduler, got {name} ({type(error).__name__})"
-        ) from None
-    try:
+    with silence_logging_cmgr(logging.CRITICAL):
         try:
-            client.wait_for_workers(1, timeout=JOIN_SECONDS)
-        except TimeoutError:
-            raise UsageError(f"scheduler must have workers, got none at {name} in {JOIN_SECONDS:.0f} s") from None
-        yield Engine(
-            name="dask",
-            executor=client.get_executor(pure=False),
-            width=lambda: max(1, sum(client.nthreads().values())),
-            everywhere=lambda function, *arguments: list(client.run(function, *arguments).values()),
-            killed=(KilledWorker,),
-        )
-    finally:
-        client.close(timeout=CONNECT_SECONDS)
+            client = Client(target, timeout=CONNECT_SECONDS, set_as_default=False)
+        except (OSError, ValueError) as error:  # a time-out is an OSError too
+            raise UsageError(
+                f"scheduler must be the address of a running Dask scheduler, got {name} ({type(error).__name__})"
+            ) from None
+        try:
+            try:
+                client.wait_for_workers(1, timeout=JOIN_SECONDS)
+            except TimeoutError:
+                raise UsageError(f"scheduler must have workers, got none at {name} in {JOIN_SECONDS:g} s") from None
+            yield Engine(
+                name="dask",
+                executor=client.get_executor(pure=False),
+                width=lambda: max(1, sum(client.nthreads().values())),
+                everywhere=lambda function, *arguments: list(client.run(function, *arguments).values()),
+                killed=(KilledWorker,),
+            )
+        finally:
+            client.close(timeout=CONNECT_SECONDS)
 
 
 def slurm_cluster(

@@ -8,6 +8,8 @@ import pytest
 
 pytest.importorskip("distributed", reason="the dask extra is not installed")
 
+from distributed import Scheduler, SpecCluster
+
 from experiments import clusters
 from experiments.clusters import find_gpus, slurm_cluster, worker_environment
 from experiments.spec import UsageError
@@ -98,3 +100,13 @@ def test_a_slurm_job_is_one_worker_with_its_environment(gpus):
 def test_a_slurm_cluster_says_what_is_wrong(changes, message):
     with pytest.raises(UsageError, match=message.replace(".", r"\.")):
         slurm_cluster(**{**SLURM, **changes})
+
+
+def test_a_scheduler_without_workers_is_one_line(monkeypatch):
+    monkeypatch.setattr(clusters, "JOIN_SECONDS", 0.5)
+    with (
+        SpecCluster(scheduler={"cls": Scheduler, "options": {"host": "127.0.0.1", **clusters.SCHEDULER}}) as cluster,
+        pytest.raises(UsageError, match=r"^scheduler must have workers, got none at tcp://127\.0\.0\.1:\d+ in 0\.5 s$"),
+        clusters.dask_engine(cluster.scheduler_address),
+    ):
+        pass
