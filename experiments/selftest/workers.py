@@ -113,7 +113,7 @@ def run_worker_kills(part: str, kills: int, folder: Path, seed: int, say: Say) -
             alive = [worker for worker in notes.workers if worker not in killed and is_child(worker, process.pid)]
             if alive and account.kills < kills:
                 if not due:
-                    due = time.monotonic() + chance.uniform(0, 2 * WORK_SECONDS)
+                    due = time.monotonic() + chance.uniform(0, 5 * WORK_SECONDS)
                 elif time.monotonic() > due:
                     victim = alive[-1]  # the one that has begun its batch last
                     os.kill(victim, 9)
