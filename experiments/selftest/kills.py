@@ -128,5 +128,5 @@ def run_kills(part: str, body: Body, kills: int, folder: Path, seed: int, second
         shutil.rmtree(path, ignore_errors=True)
     if account.reruns > account.kills * batch:
         account.wrong(f"{account.reruns} reruns are more than a batch of {batch} for each of {account.kills} kills")
-    where = ", ".join(f"{count} in {place}" for place, count in sorted(places.items()))
+    where = ", ".join(f"{count} in {place}" for place, count in sorted(places.items()) if count)
     return account.close(f"{where}; {rounds} tables equal to the uninterrupted run's to the bit")
