@@ -31,6 +31,7 @@ ALLOWED_FAILURES = 3  # a group that kills its worker a fourth time is given up
 UNSEEN = f"{LOOPBACK}:0"  # Dask serves its state over HTTP even without a dashboard: to this machine alone, then
 SCHEDULER = {"port": 0, "dashboard": False, "dashboard_address": UNSEEN, "allowed_failures": ALLOWED_FAILURES}
 CONNECT_SECONDS = 10.0
+LOST_SECONDS = 3600  # for a killed worker to be there again
 JOIN_SECONDS = 60.0  # for a first worker
 PRELOAD = "experiments.clusters"
 
@@ -130,6 +131,8 @@ def local_cluster(workers: int | None = None) -> SpecCluster:
         "cls": Scheduler,
         "options": {"host": LOOPBACK, **SCHEDULER},
     }
+    # Dask closes a worker that takes longer to start again, by default 15 s: on a busy machine all, one by one.
+    dask.config.set({"distributed.deploy.lost-worker-timeout": LOST_SECONDS})  # read at each loss: not for now alone
     # A worker holds one group at a time, so that a death is laid to the group that was running, never to one waiting.
     with dask.config.set({"distributed.scheduler.worker-saturation": 1.0}):
         return SpecCluster(workers=spec, scheduler=scheduler, silence_logs=quiet, name="capsim")

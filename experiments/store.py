@@ -45,6 +45,7 @@ __all__ = ["COLUMNS", "Contents", "Store", "default_store", "root_hash", "select
 COMMITTED = Path(__file__).resolve().parents[1] / "results"  # the reference run, beside the packages
 FORMAT = "capsim rows 1"
 ABANDONED_SECONDS = 3600.0  # a temporary file this old has no living writer
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OSError, OverflowError, RecursionError)
 ATTEMPTS = 20  # reads of a folder that compaction changes under the reader
 
 
@@ -96,7 +97,8 @@ def _write_whole(path: Path, content: bytes) -> None:
 def _named_by_content(path: Path, pattern: str) -> bytes:
     """The bytes of a file whose name holds their hash; ValueError says what else it is."""
     match = re.fullmatch(pattern, path.name)
-    if match is None or path.is_dir():  # a file that is gone must raise FileNotFoundError: it was compacted
+    foreign = path.is_dir() or path.is_fifo() or (path.is_symlink() and not path.exists())
+    if match is None or foreign:  # a file that is gone must raise FileNotFoundError: it was compacted
         raise ValueError("is not a file of this store")
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != match[1]:
@@ -211,7 +213,7 @@ class Store:
                 rows = _read_pending(path) if order else _read_compacted(path)
             except FileNotFoundError:
                 raise
-            except (ValueError, KeyError, TypeError, AttributeError, OSError, pa.ArrowException) as error:
+            except (*UNREADABLE, pa.ArrowException) as error:
                 problems.append(f"{path}: {' '.join(str(error).split())}, skipped")
             else:
                 sources.append(_Source(path, order, rows))

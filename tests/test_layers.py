@@ -37,6 +37,7 @@ ORDER = (
     ("experiments.limits",),
     ("experiments.recipes",),
     ("experiments.runner",),
+    ("experiments.selftest",),
     ("experiments.studies",),
     ("experiments.verdicts",),
     ("experiments.own_data",),
@@ -179,7 +180,8 @@ def test_theory_and_training_never_import_each_other(imports):
         # theory and analysis are NumPy and SciPy in float64: an independent second code
         ("jax", ("sim.types", "sim.generators", "sim.metrics", "sim.learners", "sim.networks", "sim.training",
                  "sim.population", "sim.segmentation", "sim.testing", "experiments.data", "experiments.tasks",
-                 "experiments.runner", "experiments.cache", *COMPOSITION_ROOT, "paper_figures", "benchmarks")),
+                 "experiments.runner", "experiments.cache", "experiments.selftest.child",
+                 *COMPOSITION_ROOT, "paper_figures", "benchmarks")),
         ("flax", ("sim.networks", "benchmarks")),
         ("optax", ("sim.training", "benchmarks")),
         ("matplotlib", ("paper_figures",)),

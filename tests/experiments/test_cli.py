@@ -128,10 +128,8 @@ def capsim(capsys):
          "directory)"),
         ("run demo --nosuch", "Unrecognized options: --nosuch"),
         ("run", "Missing from capsim run: STUDY a name from `capsim list studies` (required)"),
-        ("nosuchcommand", "Unrecognized options: nosuchcommand. Available subcommands: list, run, status, export, fit, "
-         "predict, plan, extrapolate, verdict, figures, report, tune, calibrate, bench"),
-        ("", "Expected one of {list, run, status, export, fit, predict, plan, extrapolate, verdict, figures, report, "
-         "tune, calibrate, bench}."),
+        ("nosuchcommand", f"Unrecognized options: nosuchcommand. Available subcommands: {', '.join(COMMANDS)}"),
+        ("", f"Expected one of {{{', '.join(COMMANDS)}}}."),
         ("list studies demo", "list studies must stand alone, got 'demo'"),
         ("list factors nosuchstudy", "study must be one of demo, other, got 'nosuchstudy'"),
         ("export demo --out table.xls", "out must end in .csv or .parquet, got table.xls"),
