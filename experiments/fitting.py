@@ -19,7 +19,7 @@ _BASE = ("inputs", "outputs", "chance")
 METRICS = {"codebook": ("test_accuracy",), "heads": ("exact_match", "pixel_accuracy"),
            "grid": ("exact_match", "pixel_accuracy"), "digits": ("test_accuracy",)}  # fmt: skip
 FITTED: dict[str, dict[str, Any]] = {"heads": {"labels": 4}, "grid": {"labels": 2, "field": "independent"}}
-MIN_CELLS = 6  # fewer cells than this cannot tell laws of two and three parameters apart
+MIN_CELLS = 6  # two more than the four parameters of the largest laws, so that every law can be seen to miss
 
 
 def _prepare(study: str, columns: Columns, arm: str, metric: str) -> dict[str, Any] | None:

@@ -39,6 +39,7 @@ ORDER = (
     ("experiments.verdicts",),
     ("experiments.own_data",),
     ("experiments.fitting",),
+    ("experiments.hindcasts",),
     ("experiments.predicting",),
     ("experiments.backtest",),
     ("experiments.calibration",),
