@@ -19,20 +19,22 @@ _BASE = ("inputs", "outputs", "chance")
 METRICS = {"codebook": ("test_accuracy",), "heads": ("exact_match", "pixel_accuracy"),
            "grid": ("exact_match", "pixel_accuracy"), "digits": ("test_accuracy",)}  # fmt: skip
 FITTED: dict[str, dict[str, Any]] = {"heads": {"labels": 4}, "grid": {"labels": 2, "field": "independent"}}
-MIN_CELLS = 6  # fewer cells than this cannot tell laws of two and three parameters apart
+LARGEST_LOG2 = 1024.0  # laws read J itself, and a float64 ends below 2^1024: 32 x 32 pixels of two labels
+MIN_CELLS = 6  # two more than the four parameters of the largest laws, so that every law can be seen to miss
 
 
-def _prepare(study: str, columns: Columns, arm: str, metric: str) -> dict[str, Any] | None:
-    """The main rows of one arm with the columns that laws read."""
+def arm_rows(study: str, columns: Columns, arm: str, metric: str) -> dict[str, Any] | None:
+    """The main rows of one arm with the columns that laws read; those whose J no float64 holds are left out."""
     if study == "codebook":
         rows = codebook.main_rows(columns, arm)
     else:
         wanted = {"arm": arm, **FITTED.get(study, {})}
         rows = take(columns, chosen(columns, **wanted) & usual_variant(columns))
+    rows = take(rows, rows["log2_outputs"].astype(np.float64) < LARGEST_LOG2)  # before J is taken out of its logarithm
     if not len(rows["arm"]):
         return None
     chance = rows["pixel_chance"] if metric == "pixel_accuracy" else rows["chance"]
-    return {**rows, "outputs": 2.0 ** rows["log2_outputs"], "chance": chance}
+    return {**rows, "outputs": np.exp2(rows["log2_outputs"].astype(np.float64)), "chance": chance}
 
 
 class Arm(NamedTuple):
@@ -98,7 +100,7 @@ def study_arms(study: str, table: pa.Table) -> list[Arm]:
     found = []
     for arm in sorted(set(columns["arm"]) - {""}):
         for metric in METRICS.get(study, ("test_accuracy",)):
-            rows = _prepare(study, columns, arm, metric)
+            rows = arm_rows(study, columns, arm, metric)
             if rows is None:
                 continue
             read, held = {name: rows[name] for name in names}, largest_held_out(rows)

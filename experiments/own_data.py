@@ -11,13 +11,14 @@ from pyarrow import csv
 from experiments.factors import UsageError
 from sim.types import FloatArray
 
+MOST_SD = 0.7072  # two values 0 and 1: sqrt(1/2), rounded up
 # What a column must hold, and how that is said.
 _RULES: dict[str, tuple[Callable[[float], bool], str]] = {
     "inputs": (lambda value: value > 0, "> 0"),
     "outputs": (lambda value: value >= 2, ">= 2"),
     "accuracy": (lambda value: 0 <= value <= 1, "in [0, 1]"),
     "chance": (lambda value: 0 <= value < 1, "in [0, 1)"),
-    "sd": (lambda value: value >= 0, ">= 0"),
+    "sd": (lambda value: 0 <= value <= MOST_SD, "in [0, 0.7072], as that of two fractions or more is"),
     "repeats": (lambda value: value >= 2 and value.is_integer(), "a whole number >= 2"),
     "correct": (lambda value: value >= 0 and value.is_integer(), "a whole number >= 0"),
     "total": (lambda value: value >= 1 and value.is_integer(), "a whole number >= 1"),
@@ -109,7 +110,9 @@ def _numbers(table: pa.Table, path: str, name: str, column: str) -> FloatArray:
             number = float(text)
         except ValueError:
             raise UsageError(f"{name} must be a number, got {text!r} {place}") from None
-        if not (math.isfinite(number) and accepts(number)):
+        if not math.isfinite(number):
+            raise UsageError(f"{name} must be a finite number, got {text} {place}")
+        if not accepts(number):
             raise UsageError(f"{name} must be {rule}, got {text} {place}")
         numbers.append(number)
     return np.array(numbers, dtype=np.float64)
@@ -158,6 +161,9 @@ def read_own(path: str, mapping: Mapping[str, str], group: str | None = None) ->
     if "seed" in mapping:
         columns["seed"] = np.array(_texts(table, path, mapping["seed"]))
     arms = np.array(_texts(table, path, group) if group is not None else [ONE_ARM] * table.num_rows)
+    if np.any(arms == ""):
+        row = int(np.flatnonzero(arms == "")[0]) + 1
+        raise UsageError(f"group must be a name in every row, got '' in {path}, column {group}, row {row}")
     found = []
     for arm in np.unique(arms):
         rows = arms == arm

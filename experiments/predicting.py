@@ -1,23 +1,26 @@
 """What the fitted laws say of a cell that was not run: its accuracy, and the inputs that an accuracy needs.
 
 The law that scored best on the held-out cells is fitted again to all cells and speaks; its interval is widened by how
-far the laws that cannot be told from it disagree with it there.
+far the laws that cannot be told from it disagree with it there, and beyond the fitted range by the error that all of
+them make when they foretell the outermost cells (`hindcasts`), which grows with the distance.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from experiments.factors import UsageError
 from experiments.fitting import Arm, rank_arm
+from experiments.hindcasts import AxisError, axis_errors, from_angle, to_angle
 from sim.analysis.fits import LawFit, fit_law, inside_range, predict_law
 from sim.theory.ceilings import gaussian_codebook_accuracy
 from sim.types import FloatArray
 
 MOST_INPUTS = 2**60  # nobody collects more; a target that is not reached here is not reached
 ENDLESS = 1e100  # inputs at which a law stands at its asymptote
+MOST_DECADES = 2.0  # an interval of inputs wider than this is no plan
 POINTS = 64  # evaluated at once while the interval is inverted
 _TASK = ("dimension", "signal_power", "noise")  # what the theorem reads beside inputs, outputs and chance
 
@@ -29,11 +32,13 @@ class Predictor(NamedTuple):
         arm: the arm.
         best: the fit of the best law, to all cells.
         rivals: the fits of those that cannot be told from it.
+        beyond: how fast all of them go wrong outside the range of each axis, by the axis's name.
     """
 
     arm: Arm
     best: LawFit
     rivals: tuple[LawFit, ...]
+    beyond: Mapping[str, AxisError]
 
 
 def choose_arm(arms: Sequence[Arm], name: str | None, metric: str | None) -> Arm:
@@ -63,7 +68,7 @@ def learn(arm: Arm) -> Predictor:
     kept = [score for index, score in enumerate(rank_arm(arm).scores) if index == 0 or score.tied]
     moments = {"variance": arm.variance, "trials": arm.trials}
     fits = [fit_law(score.fit.law, arm.columns, arm.accuracy, **moments) for score in kept]
-    return Predictor(arm, fits[0], tuple(fits[1:]))
+    return Predictor(arm, fits[0], tuple(fits[1:]), axis_errors(arm, [fit.law for fit in fits]))
 
 
 def _chance(arm: Arm, outputs: float) -> float:
@@ -97,6 +102,15 @@ def known_ceiling(arm: Arm, outputs: float) -> float | None:
     return gaussian_codebook_accuracy(int(outputs), int(task["dimension"]), task["signal_power"], task["noise"] ** 2)
 
 
+def _widen(beyond: Mapping[str, AxisError], columns: Mapping[str, FloatArray], curves: FloatArray) -> FloatArray:
+    """Low and high of `curves` (low, centre, high), joined in quadrature with the error beyond the range."""
+    extra = np.sqrt(np.sum([error.at(columns[axis]) ** 2 for axis, error in beyond.items()], axis=0))
+    low, centre, high = to_angle(curves, columns["chance"])
+    wide_low = np.minimum(curves[0], from_angle(centre - np.hypot(centre - low, extra), columns["chance"]))
+    wide_high = np.maximum(curves[2], from_angle(centre + np.hypot(high - centre, extra), columns["chance"]))
+    return np.where(extra > 0, [wide_low, wide_high], curves[[0, 2]])
+
+
 def _curves(predictor: Predictor, inputs: FloatArray, outputs: float) -> FloatArray:
     """Low, centre and high at each number of inputs, shape (3, points); none above the exact ceiling."""
     arm = predictor.arm
@@ -106,6 +120,7 @@ def _curves(predictor: Predictor, inputs: FloatArray, outputs: float) -> FloatAr
     rivals = [predict_law(rival, columns).accuracy - best.accuracy for rival in predictor.rivals]
     apart = np.stack([np.zeros_like(inputs), *rivals])
     low, high = best.interval[:, 0] + apart.min(axis=0), best.interval[:, 1] + apart.max(axis=0)
+    low, high = _widen(predictor.beyond, columns, np.stack([low, best.accuracy, high]))
     ceiling = known_ceiling(arm, outputs)
     return np.clip([low, best.accuracy, high], 0.0, 1.0 if ceiling is None else ceiling)
 
@@ -172,8 +187,8 @@ def plan_inputs(predictor: Predictor, outputs: float, accuracy: float) -> dict[s
 
     Returns:
         inputs with the interval that inverts that of `predict_accuracy` (an end is None where it is never reached); the
-        ceiling: the exact one with known codewords, else the law's asymptote; and where inputs is None the reason: a
-        target that is not below the ceiling, or more than 2^60 inputs.
+        ceiling: the exact one with known codewords, else the law's asymptote; and a reason where inputs is None (a
+        target that is not below the ceiling, or more than 2^60 inputs) or its interval spans more than two decades.
 
     Raises:
         UsageError: outputs or accuracy against their rule, or a J whose chance is not known.
@@ -197,4 +212,15 @@ def plan_inputs(predictor: Predictor, outputs: float, accuracy: float) -> dict[s
         reason = f"accuracy {accuracy:g} is not reached with 2^60 inputs by law {row['law']}"
         return row | {"interval": [found[0], None], "reason": reason}
     inside = _inside(predictor, found[1], outputs)
-    return row | {"inputs": found[1], "interval": [found[0], found[2]], "inside_range": inside}
+    row |= {"inputs": found[1], "interval": [found[0], found[2]], "inside_range": inside}
+    return row | {"reason": _too_wide(found[0], found[2])}
+
+
+def _too_wide(low: int | None, high: int | None) -> str | None:
+    """What to say of an interval of inputs that is too wide to plan by, None for a narrower one."""
+    if low is None or high is None:
+        return "the interval has no upper end: at its lower edge the accuracy is never reached"
+    decades = math.log10(high / low)
+    if decades <= MOST_DECADES:
+        return None
+    return f"the interval spans {decades:.1f} decades of inputs, more than {MOST_DECADES:g}: too wide to plan by"

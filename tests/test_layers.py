@@ -43,6 +43,7 @@ ORDER = (
     ("experiments.own_data",),
     ("experiments.fitting",),
     ("experiments.extrapolating",),
+    ("experiments.hindcasts",),
     ("experiments.predicting",),
     ("experiments.backtest",),
     ("experiments.calibration",),

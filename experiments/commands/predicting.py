@@ -1,5 +1,6 @@
 """Commands that speak of cells that were not run: `capsim predict` and `capsim plan`."""
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -58,7 +59,10 @@ def _answer(
         raise
     except ValueError as error:
         raise UsageError(f"{data or study} cannot be fitted to these rows: {error}") from None
-    (print_json if json else print_facts)(ask(predictor))
+    row = ask(predictor)
+    (print_json if json else print_facts)(row)
+    if row.get("inputs") is not None and row["reason"]:
+        print(f"capsim: {row['reason']}", file=sys.stderr)
     return 0
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
+from sim.analysis.coordinates import Coordinates, make_coordinates
 from sim.analysis.losses import Loss
-from sim.analysis.optimum import Coordinates, make_coordinates
 from sim.types import FloatArray, Law
 
 ITERATIONS = 300

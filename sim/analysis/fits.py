@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from sim.analysis.coordinates import make_coordinates
 from sim.analysis.curves import CellSummary, group_rows, variance_model
 from sim.analysis.law_bootstrap import resampled_estimates, resampled_predictions
-from sim.analysis.optimum import find_optimum, make_coordinates, seed_level_bic
+from sim.analysis.optimum import find_optimum, seed_level_bic
 from sim.analysis.resampling import make_cells, percentile_interval, pool_seeds, resample_means
 from sim.types import FloatArray, Law
 

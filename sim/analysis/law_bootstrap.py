@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from sim.analysis.coordinates import Coordinates, make_coordinates, many_predictions
 from sim.analysis.curves import CellSummary
-from sim.analysis.optimum import Coordinates, Optimum, make_coordinates, minimise
+from sim.analysis.optimum import Optimum
+from sim.analysis.refits import refit_many
 from sim.analysis.resampling import SeedPool, resample_means
 from sim.analysis.surface import build_surface, covariance_directions, refit_on_surface, surface_values
 from sim.types import FloatArray, Law
@@ -58,8 +60,7 @@ def resampled_estimates(
         miss = surface_values(surface, places[index : index + 1])[0][0] - predict(refits[index])
         exact = exact or bool(np.max(np.abs(miss) / error) > SURFACE_ERROR)
     if exact:
-        pairs = zip(refits, targets, strict=True)
-        refits = np.array([minimise(scale, predict, refit, target, 1 / error**2)[0] for refit, target in pairs])
+        refits = refit_many(scale, cells.columns, refits, optimum.coordinates, targets, 1 / error**2)
     return refits[:resamples], refits[resamples:], exact
 
 
@@ -84,4 +85,4 @@ def resampled_predictions(
         tolerance = SURFACE_ERROR * values.std(axis=0) + 1e-4
         if all(np.all(np.abs(values[index] - predict(cloud[index])) <= tolerance) for index in far_draws(cloud)):
             return accuracy, values
-    return accuracy, np.array([predict(u) for u in cloud])
+    return accuracy, many_predictions(scale, columns, cloud)(cloud)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import qmc
 
-from sim.analysis.optimum import make_coordinates
+from sim.analysis.coordinates import make_coordinates
 from sim.types import FloatArray, Law
 
 NUM_STARTS = 128  # a power of two, as Sobol's sequence wants; a start costs one evaluation, only the best are polished

@@ -1,56 +1,18 @@
 """The optimum of one law on one set of cells: bounded weighted least squares, many starts, the law's misfit."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize
 
+from sim.analysis.coordinates import Coordinates, ManyPredictions, forward_slopes, many_predictions
 from sim.analysis.curves import CellSummary
 from sim.analysis.resampling import SeedPool
-from sim.types import FloatArray, Law
+from sim.types import FloatArray
 
 POLISHED = 8  # starts that are fitted to the end; all starts are evaluated
 FIRST_MISFIT = 0.01  # assumed while the starts are sorted out: one percentage point
 AGREE = 1e-3  # starts agree whose sums of squares agree to this share
-WIDE = 100.0  # a positive parameter whose bounds span this factor is fitted on a logarithmic scale
-
-
-class Coordinates(NamedTuple):
-    """The optimiser's coordinates u: logarithms of wide positive parameters, the others as they are.
-
-    Attributes:
-        law: the law.
-        logarithmic: bool, shape (parameters,).
-        low: lower bounds of u.
-        high: upper bounds of u.
-    """
-
-    law: Law
-    logarithmic: NDArray[np.bool_]
-    low: FloatArray
-    high: FloatArray
-
-    def inward(self, parameters: FloatArray) -> FloatArray:
-        """Parameters -> u."""
-        safe = np.where(self.logarithmic, np.maximum(parameters, 1e-300), 1.0)
-        return np.asarray(np.where(self.logarithmic, np.log(safe), parameters))
-
-    def outward(self, coordinates: FloatArray) -> FloatArray:
-        """u -> parameters."""
-        return np.asarray(np.where(self.logarithmic, np.exp(np.where(self.logarithmic, coordinates, 0.0)), coordinates))
-
-    def predict(self, coordinates: FloatArray, columns: Mapping[str, Any]) -> FloatArray:
-        """The law's accuracy at u; where it overflows it is simply wrong, by more than any accuracy."""
-        with np.errstate(all="ignore"):
-            values = np.asarray(self.law.predict(self.outward(coordinates), columns), dtype=np.float64)
-        return np.clip(np.nan_to_num(values, nan=10.0), -10.0, 10.0)
-
-    def margin(self, share: float) -> FloatArray:
-        """A small part of each parameter's range."""
-        span = self.high - self.low
-        return np.asarray(share * np.where(np.isfinite(span), span, 1.0))
 
 
 class Optimum(NamedTuple):
@@ -63,29 +25,33 @@ class Optimum(NamedTuple):
     starts_tried: int
 
 
-def make_coordinates(law: Law) -> Coordinates:
-    """Coordinates of a law's parameters within their bounds."""
-    bounds = np.array(list(law.parameters.values()), dtype=np.float64).reshape(-1, 2)
-    if not np.all(bounds[:, 0] < bounds[:, 1]):
-        raise ValueError(f"bounds of law {law.name!r} must be (low, high) with low < high, got {dict(law.parameters)}")
-    positive = bounds[:, 0] > 0
-    logarithmic = positive & (bounds[:, 1] >= WIDE * np.where(positive, bounds[:, 0], 1.0))
-    plain = Coordinates(law, logarithmic, bounds[:, 0], bounds[:, 1])
-    return plain._replace(low=plain.inward(bounds[:, 0]), high=plain.inward(bounds[:, 1]))
-
-
 def minimise(
     scale: Coordinates,
-    predict: Callable[[FloatArray], FloatArray],
+    many: ManyPredictions,
     start: FloatArray,
     mean: FloatArray,
     weight: FloatArray,
 ) -> tuple[FloatArray, FloatArray, float]:
-    """Bounded least squares from one start: u, the Jacobian and half the weighted sum of squares there."""
+    """Bounded least squares from one start: u, the Jacobian and half the weighted sum of squares there.
+
+    Args:
+        scale: coordinates of the law.
+        many: the law at many u, from `many_predictions`.
+        start: u, shape (parameters,).
+        mean: of each cell, shape (cells,). weight: likewise.
+    """
     root = np.sqrt(weight)
+
+    def residual(u: FloatArray) -> FloatArray:
+        return np.asarray((many(u[None])[0] - mean) * root)
+
+    def slopes(u: FloatArray) -> FloatArray:
+        points = u[None]
+        return np.asarray(forward_slopes(scale, many, points, many(points))[0].T * root[:, None])
+
     inside = np.clip(start, scale.low + scale.margin(1e-9), scale.high - scale.margin(1e-9))
     solution = optimize.least_squares(
-        lambda u: (predict(u) - mean) * root, inside, bounds=(scale.low, scale.high), x_scale="jac", max_nfev=200
+        residual, inside, slopes, bounds=(scale.low, scale.high), x_scale="jac", max_nfev=200
     )
     return solution.x, solution.jac, float(solution.cost)
 
@@ -120,15 +86,16 @@ def find_optimum(scale: Coordinates, cells: CellSummary, pool: SeedPool, starts:
             u, np.empty((len(cells.mean), 0)), misfit_variance(predict(u) - cells.mean, noise, degrees), 1, 1
         )
     weight = 1 / (noise + FIRST_MISFIT**2)
-    inner = [np.clip(scale.inward(start), scale.low, scale.high) for start in starts]
-    losses = [float(np.sum(weight * (predict(start) - cells.mean) ** 2)) for start in inner]
+    inner = np.clip(scale.inward(starts), scale.low, scale.high)
+    many = many_predictions(scale, cells.columns, inner)
+    losses = np.sum(weight * (many(inner) - cells.mean) ** 2, axis=1)
     order = np.argsort(losses, kind="stable")[:POLISHED]
-    polished = [minimise(scale, predict, inner[index], cells.mean, weight) for index in order]
+    polished = [minimise(scale, many, inner[index], cells.mean, weight) for index in order]
     costs = np.array([cost for _, _, cost in polished])
     u, jacobian, _ = polished[int(np.argmin(costs))]
     for _ in range(3):
         misfit = misfit_variance(predict(u) - cells.mean, noise, degrees)
-        u, jacobian, _ = minimise(scale, predict, u, cells.mean, 1 / (noise + misfit))
+        u, jacobian, _ = minimise(scale, many, u, cells.mean, 1 / (noise + misfit))
     agreeing = int(np.sum(costs <= costs.min() * (1 + AGREE) + 1e-9))
     return Optimum(u, jacobian, misfit, agreeing, len(polished))
 

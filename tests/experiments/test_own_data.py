@@ -111,11 +111,18 @@ def test_columns_are_derived(tables, tmp_path):
         ("64,4,-0.1,.1,4,1", "accuracy must be in [0, 1], got -0.1 in FILE, column a, row 2"),
         ("64,4,high,.1,4,1", "accuracy must be a number, got 'high' in FILE, column a, row 2"),
         ("64,4,,.1,4,1", "accuracy must be a number, got '' in FILE, column a, row 2"),
-        ("64,4,nan,.1,4,1", "accuracy must be in [0, 1], got nan in FILE, column a, row 2"),
+        ("64,4,nan,.1,4,1", "accuracy must be a finite number, got nan in FILE, column a, row 2"),
         ("64,1,.5,.1,4,1", "outputs must be >= 2, got 1 in FILE, column k, row 2"),
         ("0,4,.5,.1,4,1", "inputs must be > 0, got 0 in FILE, column n, row 2"),
-        ("64,inf,.5,.1,4,1", "outputs must be >= 2, got inf in FILE, column k, row 2"),
-        ("64,4,.5,-1,4,1", "sd must be >= 0, got -1 in FILE, column s, row 2"),
+        ("64,inf,.5,.1,4,1", "outputs must be a finite number, got inf in FILE, column k, row 2"),
+        (
+            "64,4,.5,-1,4,1",
+            "sd must be in [0, 0.7072], as that of two fractions or more is, got -1 in FILE, column s, row 2",
+        ),
+        (
+            "64,4,.5,2.5,4,1",
+            "sd must be in [0, 0.7072], as that of two fractions or more is, got 2.5 in FILE, column s, row 2",
+        ),
         ("64,4,.5,.1,1,1", "repeats must be a whole number >= 2, got 1 in FILE, column r, row 2"),
     ],
 )
@@ -185,3 +192,10 @@ def test_bad_files_and_options_cost_one_line(capsys, tmp_path):
     inputs, outputs, accuracy = planted()
     single = write(tmp_path / "s.csv", ["n", "k", "a"], [inputs, outputs, accuracy])
     assert "a variance between seeds needs a cell with two trials or more" in call("--data", single, *columns)
+
+
+def test_a_row_without_a_group_is_told(tmp_path):
+    path = write(tmp_path / "own.csv", ["n", "k", "a", "net"], [[64, 64], [4, 4], [0.5, 0.6], ["mlp", ""]])
+    with pytest.raises(UsageError) as error:
+        read_own(path, parse_mapping("inputs=n,outputs=k,accuracy=a"), "net")
+    assert str(error.value) == f"group must be a name in every row, got '' in {path}, column net, row 2"

@@ -12,6 +12,7 @@ from scipy import stats
 from experiments.cli import main
 from experiments.factors import UsageError
 from experiments.fitting import own_arms
+from experiments.hindcasts import AxisError
 from experiments.limits import limits_of
 from experiments.own_data import OwnRows
 from experiments.predicting import choose_arm, known_ceiling, learn, plan_inputs, predict_accuracy
@@ -111,6 +112,23 @@ def test_what_cannot_be_reached_is_said(learned):
     assert found["reason"] == f"accuracy 0.9 is not below the ceiling {found['ceiling']:.6g}, the asymptote of law hill"
 
 
+def test_an_interval_that_is_no_plan_is_said(learned):
+    exact = plan_inputs(learned, 32, 0.6)
+    assert exact["reason"] is None
+    assert exact["interval"][1] < 100 * exact["interval"][0]
+    vague = AxisError(
+        4.0, 8.0, 0.8
+    )  # as if J had been known to 8 only, where laws go wrong by .8 for each unit of ln J
+    wide = plan_inputs(learned._replace(beyond={"outputs": vague}), 32, 0.6)
+    assert wide["inputs"] == exact["inputs"]
+    assert wide["reason"] == "the interval has no upper end: at its lower edge the accuracy is never reached"
+    wide = plan_inputs(learned._replace(beyond={"outputs": vague._replace(rate=0.5)}), 32, 0.5)
+    low, high = wide["interval"]
+    assert high > 100 * low
+    decades = np.log10(high / low)
+    assert wide["reason"] == f"the interval spans {decades:.1f} decades of inputs, more than 2: too wide to plan by"
+
+
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
@@ -206,6 +224,8 @@ def test_a_table_of_ones_own(capsys, tmp_path):
     assert found["accuracy"] == pytest.approx(float(hill([500.0], [32.0])[0]), abs=0.03)
     code, plan, _ = call(capsys, "plan", *source, "--outputs", "32", "--accuracy", str(found["accuracy"]))
     assert plan["inputs"] == pytest.approx(500, abs=1)
+    code, far, error = call(capsys, "plan", *source, "--outputs", "1e15", "--accuracy", "0.5")
+    assert (code, error) == (0, f"capsim: {far['reason']}\n")
     assert known_ceiling(learn(planted_arm(rng, ("hill",))).arm, 32) is None
     code, _, error = call(capsys, "predict", "--inputs", "500", "--outputs", "32")
     assert (code, error) == (2, "capsim: a study or --data must be given, got neither\n")
