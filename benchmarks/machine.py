@@ -22,7 +22,7 @@ from experiments.cache import num_cores
 HOLDING_BACK = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def gemm_rate(size: int = 2048, repeats: int = 12) -> float:
+def gemm_rate(size: int = 2048, repeats: int = 8) -> float:
     """Floating-point operations a second of a large NumPy product, float32, best of several."""
     left = np.random.default_rng(0).standard_normal((size, size)).astype(np.float32)
     best = float("inf")
@@ -69,7 +69,7 @@ def describe() -> dict[str, Any]:
     """Processor, cores this process may use, how busy they are, system and versions."""
     from importlib.metadata import PackageNotFoundError, version
 
-    versions = {}
+    versions: dict[str, str | None] = {}
     for name in ("jax", "flax", "numpy", "torch"):
         try:
             versions[name] = version(name)

@@ -137,8 +137,9 @@ def run_benchmarks(say: Say = lambda _: None, quick: bool = False) -> dict[str, 
         row, overhead = time_study(rows[0], workers, extent, say)
         rows.append(row)
         costs = measure_costs(capsim, COST_ROUNDS, say) if extent.costs else []
-    say("matrix-product peak, again")
-    peaks = sorted([*peaks, *gemm_peaks()], key=lambda peak: -peak["flops"])
+    if not quick:
+        say("matrix-product peak, again")
+        peaks = sorted([*peaks, *gemm_peaks()], key=lambda peak: -peak["flops"])
     for work, row in zip([*WORKLOADS.values(), STUDY], rows, strict=True):
         row["peak_share"] = (
             row["capsim"] * step_operations(work) / peaks[0]["flops"] if row["capsim"] and peaks else None
