@@ -94,7 +94,8 @@ def time_study(
     """
     work = STUDY._replace(steps=STUDY.steps // extent.shorter)
     found: list[dict[str, float]] = []
-    reasons, notes = {}, {}
+    reasons: dict[str, str] = {}
+    notes = {"baselines": "those of mlp_medium, which draw no data, score and store nothing"}
     for number in range(extent.study_rounds):
         say(f"study: round {number + 1} of {extent.study_rounds}")
         try:

@@ -24,7 +24,7 @@ from paper_figures.style import (
 )
 
 NAME = "bench"
-COLUMNS = 3  # panels a row
+COLUMNS = 2  # panels a row
 
 
 def draw(result: Mapping[str, Any], out: Path) -> Drawing:
