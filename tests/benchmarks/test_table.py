@@ -1,5 +1,6 @@
 """`capsim bench`: the object it prints, and what fails leaves a reason instead of a crash. No test times anything."""
 
+import doctest
 import json
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks import costs, engine, scaling, study, table, worker
+from benchmarks import costs, engine, locks, scaling, study, table, worker, workloads
 from benchmarks.machine import gemm_peaks
 from benchmarks.processes import VariantError, Worker
 from benchmarks.summary import facts, rows_of
@@ -130,6 +131,13 @@ def test_the_command_writes_its_files_and_one_object(made_up, tmp_path, capsys):
 
 
 # --- the parts
+@pytest.mark.parametrize("module", [costs, locks, table, workloads], ids=lambda module: module.__name__)
+def test_examples_run(module):  # `benchmarks` is not searched for examples: one of its files needs PyTorch
+    failed, attempted = doctest.testmod(module)
+    assert attempted > 0
+    assert failed == 0
+
+
 def test_the_worker_answers_with_a_reason_for_whatever_goes_wrong():
     request = {"variant": "flax_step", "work": TINY._asdict(), "limit": 0.0}
     assert worker.answer({**request, "variant": "numpy"}, {}) == {"error": "KeyError: 'numpy'"}
