@@ -49,7 +49,7 @@ WORKLOADS = {
     for work in (
         Workload("mlp_medium", "mlp", (8, 8), 128, 2, 256, 64, 4096, 16, 1000),
         Workload("mlp_small", "mlp", (8, 8), 32, 2, 16, 16, 4096, 64, 2000),
-        Workload("conv", "conv", (16, 16), 32, 3, 2, 16, 512, 8, 100),
+        Workload("conv", "conv", (16, 16), 32, 3, 2, 16, 256, 8, 200),
     )
 }
 # A whole study, with the network of `mlp_medium`: 32 trials, one a seed.
