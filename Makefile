@@ -27,8 +27,16 @@ lint: setup
 test: setup
 	$(BIN)/python -m pytest -n 2
 
-bench: setup
+# PyTorch is only measured against: without it the table has empty columns. Its CPU build where pip finds one, else the
+# package index's, which on Linux brings gigabytes of CUDA libraries; benchmarks/locks.py says more.
+BENCH_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
+
+bench: .venv/bench
 	$(BIN)/capsim bench
+
+.venv/bench: .venv/installed requirements-bench.lock requirements-bench-cpu.lock
+	if $(BENCH_INSTALL) -r requirements-bench-cpu.lock 2>/dev/null || $(BENCH_INSTALL) -r requirements-bench.lock; \
+	then touch $@; else echo "PyTorch could not be installed: its columns of the table stay empty" >&2; fi
 
 figures: setup
 	$(BIN)/capsim figures all --out figures
@@ -42,6 +50,7 @@ reproduce: setup
 lock: setup
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 		--extra dev --extra dask --output-file requirements.lock pyproject.toml
+	$(BIN)/python -m benchmarks.locks
 
 clean:
 	rm -rf .venv $(DEMO) figures report

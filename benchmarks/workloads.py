@@ -1,102 +1,113 @@
-"""The work that is timed: the same network, batch and number of steps, once as a population and once as a Flax user
-would write it: one jitted step a call, one network after the other."""
+"""The work that is timed, described once for all: a network, a batch, a number of steps, and how many are trained.
 
-import os
-import subprocess
-import sys
+Every variant (the population engine, Flax, PyTorch) starts from `initial_weights` and learns `make_data`.
+"""
+
+import math
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from sim.generators.codebook import CodebookSpec
-from sim.generators.registry import GENERATORS
-from sim.networks.registry import NetworkSettings, num_parameters
-from sim.population import Member, Settings, train_population
-from sim.training import Recipe, TrainSettings
+LEARNING_RATE = 1e-3  # of Adam, with the constants 0.9, 0.999 and 1e-8 that all libraries share
+Weights = list[tuple[np.ndarray, np.ndarray]]  # (kernel, bias) a layer, from the image to the logits
 
 
 class Workload(NamedTuple):
-    """A network shape and how many of them are trained.
+    """A network shape and how many networks are trained for how long.
 
     Attributes:
-        name: row of the table. image_shape, width, classes: the network. batch_size: images a step.
+        name: row of the table.
+        network: "mlp" (dense layers, one J-way answer an image) or "conv" (3x3 convolutions, one answer a pixel).
+        image_shape: (rows, columns), in pixels.
+        width, depth: hidden units or channels, hidden layers.
+        classes: J of the mlp, labels of a pixel of the conv.
+        batch_size: images a step. inputs: training images that a network draws its batches from.
         members: networks in the population. steps: steps of each.
     """
 
     name: str
+    network: str
     image_shape: tuple[int, int]
     width: int
+    depth: int
     classes: int
     batch_size: int
+    inputs: int
     members: int
     steps: int
 
+    @property
+    def units(self) -> int:
+        """Answers an image."""
+        return 1 if self.network == "mlp" else math.prod(self.image_shape)
 
-WORKLOADS = (
-    Workload("mlp_medium", (8, 8), 128, 256, 64, 16, 1000),
-    Workload("mlp_small", (8, 8), 32, 16, 16, 64, 2000),
-)
+
+WORKLOADS = {
+    work.name: work
+    for work in (
+        Workload("mlp_medium", "mlp", (8, 8), 128, 2, 256, 64, 4096, 16, 1000),
+        Workload("mlp_small", "mlp", (8, 8), 32, 2, 16, 16, 4096, 64, 2000),
+        Workload("conv", "conv", (16, 16), 32, 3, 2, 16, 256, 8, 200),
+    )
+}
+# A whole study, with the network of `mlp_medium`: 32 trials, one a seed.
+STUDY = WORKLOADS["mlp_medium"]._replace(name="study", members=32, steps=1500)
 
 
-def network_of(work: Workload) -> NetworkSettings:
-    """The network's settings: two hidden layers under a J-way head."""
-    return NetworkSettings("mlp", "jway", work.image_shape, 1, work.classes, width=work.width)
+def kernel_shapes(work: Workload) -> list[tuple[int, ...]]:
+    """Shapes of the layers' kernels: (inputs, outputs), or (3, 3, channels, features) of a convolution.
+
+    Example:
+        >>> kernel_shapes(WORKLOADS["mlp_small"])
+        [(64, 32), (32, 32), (32, 16)]
+    """
+    first = math.prod(work.image_shape) if work.network == "mlp" else 1
+    side = () if work.network == "mlp" else (3, 3)
+    hidden = [(*side, first if layer == 0 else work.width, work.width) for layer in range(work.depth)]
+    return [*hidden, (work.width, work.classes)]
 
 
 def step_operations(work: Workload) -> float:
-    """Floating-point operations of a training step: 6 * batch * weights (forward 2, backward 4)."""
-    return 6.0 * work.batch_size * num_parameters(network_of(work))
+    """Floating-point operations of a training step: 6 * batch * uses * kernel entries (forward 2, backward 4).
+
+    The usual count. The gradient with respect to the image, which nobody computes, is in it: 5% of the medium mlp,
+    1% of the conv. Biases, the optimiser, data and evaluation are not.
+
+    Example:
+        >>> round(step_operations(WORKLOADS["mlp_medium"]) / 1e6, 2)
+        22.02
+    """
+    return 6.0 * work.batch_size * work.units * sum(math.prod(shape) for shape in kernel_shapes(work))
 
 
-def population_rate(work: Workload, chunk: int) -> Callable[[], float]:
-    """Network-steps a second of the population engine, data and evaluation included; compiled beforehand."""
-    settings = Settings(
-        GENERATORS["codebook"], network_of(work), max_inputs=4096, test_items=64,
-        training=TrainSettings(batch_size=work.batch_size, min_steps=10**9),
-    )  # fmt: skip
-    count = work.members
-    members = Member(
-        spec=CodebookSpec(
-            max_outputs=work.classes, image_shape=work.image_shape, outputs=jnp.full(count, work.classes),
-            signal_power=jnp.full(count, 0.25), noise=jnp.ones(count), balanced=jnp.ones(count, bool),
-        ),
-        num_inputs=jnp.full(count, 4096),
-        recipe=Recipe(jnp.full(count, 1e-3), jnp.zeros(count), jnp.zeros(count), jnp.full(count, work.steps)),
-        data_key=jax.random.split(jax.random.key(0), count),
-        model_key=jax.random.split(jax.random.key(1), count),
-    )  # fmt: skip
-    train_population(settings, members, chunk=chunk)
-
-    def measure() -> float:
-        started = time.perf_counter()
-        results = train_population(settings, members, chunk=chunk)
-        return float(results.info.steps.sum()) / (time.perf_counter() - started)
-
-    return measure
+def initial_weights(work: Workload, seed: int = 0) -> Weights:
+    """He-normal kernels and zero biases, float32; convolution kernels in the order (rows, columns, in, out)."""
+    generator = np.random.default_rng(seed)
+    weights = []
+    for shape in kernel_shapes(work):
+        kernel = generator.standard_normal(shape) * math.sqrt(2.0 / math.prod(shape[:-1]))
+        weights.append((kernel.astype(np.float32), np.zeros(shape[-1], np.float32)))
+    return weights
 
 
-def flax_step_rate(work: Workload) -> Callable[[], float]:
-    """Network-steps a second of `benchmarks.flax_step`, in a process of its own so that JAX keeps its usual flags."""
-    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
-
-    def measure() -> float:
-        command = [sys.executable, "-m", "benchmarks.flax_step", work.name]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        return float(done.stdout)
-
-    return measure
+def make_data(work: Workload, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Noise images, float32 (inputs, rows, columns), and labels, int32 (inputs, units): speed does not ask for more."""
+    generator = np.random.default_rng(seed)
+    images = generator.standard_normal((work.inputs, *work.image_shape)).astype(np.float32)
+    return images, generator.integers(0, work.classes, (work.inputs, work.units)).astype(np.int32)
 
 
-def gemm_peak(size: int = 2048, repeats: int = 3) -> float:
-    """Floating-point operations a second of a large NumPy product on all cores."""
-    left = np.random.default_rng(0).standard_normal((size, size)).astype(np.float32)
-    best = float("inf")
-    for _ in range(repeats):
-        started = time.perf_counter()
-        left @ left
-        best = min(best, time.perf_counter() - started)
-    return 2.0 * size**3 / best
+def steps_a_second(step: Callable[[], Any], steps: int, limit: float, finish: Callable[[Any], Any]) -> float:
+    """Calls of `step` a second: `steps` of them, or as many as begin within `limit` seconds.
+
+    Args:
+        step: may return before its work is done. finish: waits for what the last call returned.
+    """
+    started, done, last = time.perf_counter(), 0, None
+    while done < steps and time.perf_counter() - started < limit:
+        last = step()
+        done += 1
+    finish(last)
+    return done / (time.perf_counter() - started)

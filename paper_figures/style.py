@@ -79,6 +79,14 @@ ARMS = {
     "conv7": Look("shared weights, receptive field 7", "#D55E00", "v", "-."),
     "conv1": Look("shared weights, receptive field 1", "#CC79A7", "<", _LONG),
 }
+VARIANTS = {  # what `capsim bench` times
+    "capsim": Look("capsim population", "#0072B2", "o", ""),
+    "flax_step": Look("Flax, one jitted step a call", "#E69F00", "s", ""),
+    "jit_vmap": Look("jit(vmap), one device", "#A66F00", "s", "", False),
+    "torch_eager": Look("PyTorch eager", "#D55E00", "v", ""),
+    "torch_channels_last": Look("PyTorch, channels last", "#CC79A7", "<", ""),
+    "torch_func": Look("torch.func ensemble", "#009E73", "^", ""),
+}
 _MARKERS = ("o", "s", "^", "D", "v", "P", "<", "X", ">", "*")
 _LINES: tuple[LineStyle, ...] = ("-", "--", "-.", _SHORT, ":", _LONG)
 

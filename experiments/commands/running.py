@@ -25,7 +25,7 @@ from experiments.commands.options import (
     start_jax,
     writable_folder,
 )
-from experiments.console import ProgressLine, duration, print_facts, print_json, print_table, warn
+from experiments.console import ProgressLine, duration, plain, print_facts, print_json, print_table, warn
 from experiments.engines import check_engine, open_engine
 from experiments.factors import UsageError
 
@@ -195,18 +195,33 @@ def calibrate(
     return 0
 
 
-def bench(*, json: Json = False) -> int:
-    """Measure speed beside what a user would write otherwise; takes minutes.
+def bench(
+    *,
+    quick: Annotated[bool, arg(help="about a minute, one round, no cost curves; too noisy to quote")] = False,
+    out: Annotated[
+        str | None, arg(metavar="DIR", help_behavior_hint="", help="folder for bench.json and the figure")
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Measure speed beside what a user would write otherwise, in one run of at most eight minutes.
 
-    Example: capsim bench
+    Example: capsim bench --out bench
     """
-    start_jax()
+    folder = None if out is None else writable_folder(out)
     from benchmarks.table import run_benchmarks
 
-    result = run_benchmarks(json)
+    result = run_benchmarks(lambda line: print(line, file=sys.stderr, flush=True), quick)
+    if folder is not None:
+        (folder / "bench.json").write_text(dumps(plain(result), indent=1) + "\n")
+        from paper_figures.bench import draw
+
+        draw(result, folder)
     if json:
         print_json(result)
     else:
-        print_table(result["workloads"], title="network-steps a second")
-        print_facts({name: value for name, value in result.items() if name != "workloads"})
+        from benchmarks.summary import facts, rows_of
+
+        for title, rows in rows_of(result).items():
+            print_table(rows, title=title)
+        print_facts(facts(result))
     return 0
