@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from experiments.limits import limits_of
+from experiments.probing import train_planned
 from experiments.records import root_hash, select, settled
 from experiments.spec import Study, Sweep, Trial, UsageError, rule_hash
 from experiments.store import Store
@@ -194,7 +195,7 @@ def _failed_rows(study: str, batch: Batch, error: Exception) -> list[dict[str, A
 
 def train_batch(batch: Batch) -> Results:
     """Train one batch with the population engine, on all local devices."""
-    return train_population(batch.settings, stack_members(list(batch.tasks)), slots=batch.slots)
+    return train_planned(train_population, batch.settings, stack_members(list(batch.tasks)), slots=batch.slots)
 
 
 def run_batch(study: str, batch: Batch, store: Store, train: Train = train_batch) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from sim.types import Array, Key
 
 BLOCK = 50  # steps between two looks at the loss
 MAX_BLOCKS = 2048  # 102,400 steps: the longest training that the loss record has room for
+AT_ONCE_BYTES = 2**20  # the images of a block of steps are looked up at once up to this size, else step by step
 DECAY_SHARE = 3  # the decay lasts a third of the time before it, a quarter of the whole
 RELATIVE_GAIN = 0.02  # flat: the last quarter of training lowered the loss by less than 2% of the quarter before ...
 ABSOLUTE_GAIN = 0.002  # ... or by less than this many nats a unit (a loss on its way to zero never stops in ratio)
@@ -159,7 +160,7 @@ def make_train_on(
 
     Returns:
         train(key, recipe, parameters, look, num_inputs, num_classes) -> (parameters, TrainInfo), where
-        look(indices) -> (images, targets) is asked for int32 indices below `num_inputs`, shape (batch_size,).
+        look(indices) -> (images, targets) is asked for int32 indices below `num_inputs`, any number of them.
     """
     optimizer = optax.scale_by_adam()
     min_blocks = max(settings.min_steps // BLOCK, 4)
@@ -177,14 +178,21 @@ def make_train_on(
         def loss_of(parameters: Any, batch: Array, labels: Array) -> Array:
             return cross_entropy(apply(parameters, batch), labels, num_classes)
 
+        shape = jax.eval_shape(look, jax.ShapeDtypeStruct((settings.batch_size,), jnp.int32))[0]
+        at_once = 4 * BLOCK * shape.size <= AT_ONCE_BYTES
+
+        def look_up(chosen: Array) -> Any:
+            flat = look(chosen.reshape(-1))
+            return jax.tree.map(lambda a: a.reshape(BLOCK, settings.batch_size, *a.shape[1:]), flat)
+
         def choose(index: Array) -> tuple[Array, Array]:
             choice_key, noise_key = jax.random.split(jax.random.fold_in(key, index))
             return jax.random.randint(choice_key, (settings.batch_size,), 0, num_inputs), noise_key
 
-        def step(carry: tuple[Any, Any, Array], drawn: tuple[Array, Array]) -> tuple[tuple[Any, Any, Array], Array]:
+        def step(carry: tuple[Any, Any, Array], drawn: tuple[Any, Array]) -> tuple[tuple[Any, Any, Array], Array]:
             parameters, optimizer_state, rate = carry
-            chosen, noise_key = drawn
-            images, targets = look(chosen)
+            seen, noise_key = drawn
+            images, targets = seen if at_once else look(seen)
 
             def blur(clean: Array) -> Array:
                 return clean + recipe.input_noise * jax.random.normal(noise_key, clean.shape)
@@ -202,8 +210,11 @@ def make_train_on(
             rate = recipe.learning_rate * jnp.minimum(left / length, 1.0)
             # The draws of a whole block at once, each from its own step's key: a step of a tiny network is shorter
             # than the random bits it needs.
-            drawn = jax.vmap(choose)(state.block * BLOCK + jnp.arange(BLOCK))
-            (parameters, optimizer_state, _), losses = lax.scan(step, (state.parameters, state.optimizer, rate), drawn)
+            chosen, noise_keys = jax.vmap(choose)(state.block * BLOCK + jnp.arange(BLOCK))
+            seen = look_up(chosen) if at_once else chosen
+            (parameters, optimizer_state, _), losses = lax.scan(
+                step, (state.parameters, state.optimizer, rate), (seen, noise_keys)
+            )
             block = state.block + 1
             loss = losses.mean()
             summed = state.summed.at[block].set(state.summed[state.block] + loss)

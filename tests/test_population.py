@@ -132,7 +132,7 @@ def test_idle_slots_take_no_training_steps(monkeypatch):
     """Three members in four slots: the program is given a budget of zero for the fourth."""
     seen = []
 
-    def program(settings, chunk, devices):
+    def program(settings, chunk, devices, members):
         def run(padded):
             seen.append(np.asarray(padded.recipe.max_steps))
             return padded.num_inputs
@@ -140,6 +140,7 @@ def test_idle_slots_take_no_training_steps(monkeypatch):
         return run
 
     monkeypatch.setattr(population, "_program", program)
+    monkeypatch.setattr(population, "_program_bytes", lambda program, devices: 0)
     found = train_population(SETTINGS, pick(members(), [2, 0, 1]), slots=SLOTS)
     assert sorted(seen[0].tolist()) == [0, 300, 300, 300]
     assert found.tolist() == [48, 16, 64]  # results come back in the order of the members
