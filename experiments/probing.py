@@ -1,9 +1,10 @@
 """How wide the vmapped chunk of a population is: measured once for a shape on a machine, then read from the cache.
 
 On CPU a wider chunk spares tiny networks the fixed cost of each operation, while larger ones fall out of a core's
-cache. Candidates 1, 2, 4, ... train the real program for a few steps until one is no faster than the one before. A
-group that is done before another candidate would be compiled is not probed: it runs one network at a time. On an
-accelerator nothing is measured: the chunk is all members of a device, halved while memory is too small.
+cache. Candidates 1, 2, 4, ... train the real program for a few steps until one is no faster than the one before. Each
+of them costs a compilation, so none wider than one is tried before the training of that shape, this batch and earlier
+ones together, has come to twice that time. On an accelerator nothing is measured: the chunk is all members of a
+device, halved while memory is too small.
 
 The choice changes results by rounding alone; images and initial weights stay the same to the bit.
 """
@@ -22,8 +23,8 @@ from sim.memory import train_halving
 from sim.population import Member, Results, Settings
 from sim.training import BLOCK
 
-SHORT, LONG = BLOCK, 5 * BLOCK  # steps of the two trainings whose difference is the time of a step
-WORTH_PROBING = 200 * LONG  # steps a member: below that many the group is over too soon
+STEPS = 4 * BLOCK  # of a candidate's training
+WORTH_PROBING = 20 * STEPS  # a smaller budget is not probed: a candidate takes at most a twentieth of one batch
 # Members of a chunk wait for the slowest of them, and lengths in a sorted batch differ by some 10%; timings do too.
 GAIN = 1.25
 
@@ -47,16 +48,14 @@ def with_steps(members: Member, steps: int) -> Member:
 
 
 def step_seconds(train: Callable[[Member], Any], members: Member) -> tuple[float, float]:
-    """Seconds of one step of the whole population, and of making the program ready; data and scoring cancel."""
-    started = time.perf_counter()
-    train(with_steps(members, SHORT))
-    ready = time.perf_counter() - started
-    seconds = {}
-    for steps in (SHORT, LONG):
+    """Seconds of one step of the whole population, data and scoring apart, and of making the program ready."""
+    seconds = []
+    for steps in (0, 0, STEPS):
         started = time.perf_counter()
         train(with_steps(members, steps))
-        seconds[steps] = time.perf_counter() - started
-    return max(seconds[LONG] - seconds[SHORT], 1e-9) / (LONG - SHORT), ready
+        seconds.append(time.perf_counter() - started)
+    ready, still, moving = seconds
+    return max(moving - still, 1e-9) / STEPS, ready
 
 
 def probe_chunk(
@@ -64,25 +63,35 @@ def probe_chunk(
     settings: Settings,
     members: Member,
     slots: int,
+    spent: float = 0.0,
     measure: Callable[[Callable[[Member], Any], Member], tuple[float, float]] = step_seconds,
-) -> int:
+) -> tuple[int | None, float]:
     """Measure which chunk is fastest; a wider one must be so by `GAIN`, as its members wait for the slowest.
 
-    The probe ends where the most that is left to win, the whole remaining training, is below what the next candidate
-    costs to compile.
+    Args:
+        train, settings, members, slots: as for `choose_chunk`.
+        spent: seconds that earlier batches of this shape have trained for without a probe.
+        measure: how a candidate is timed.
+
+    Returns:
+        The chunk, or None where so little training of this shape has been seen that a probe would not pay; and the
+        seconds of training seen, this batch included.
     """
     widest = -(-slots // len(jax.local_devices()))
     longest = int(np.max(members.recipe.max_steps))
-    best, fastest, last, width = 1, float("inf"), float("inf"), 1
+    fastest, ready = measure(lambda some: train(settings, some, slots=slots), members)
+    seen = spent + fastest * longest
+    if seen < 2 * ready:
+        return None, seen
+    best, last, width = 1, fastest, 2
     while width <= widest:
-        seconds, ready = measure(lambda some, width=width: train(settings, some, slots=slots, chunk=width), members)
-        needed = fastest if width == 1 else fastest / GAIN
-        if seconds < needed:
+        seconds, _ = measure(lambda some, width=width: train(settings, some, slots=slots, chunk=width), members)  # type: ignore[misc]
+        if seconds < fastest / GAIN:
             best, fastest = width, seconds
-        if seconds >= last or fastest * longest < 2 * ready:
+        if seconds >= last:
             break
         last, width = seconds, 2 * width
-    return best
+    return best, seen
 
 
 def choose_chunk(train: Train, settings: Settings, members: Member, slots: int) -> int:
@@ -95,17 +104,18 @@ def choose_chunk(train: Train, settings: Settings, members: Member, slots: int) 
     devices = jax.local_devices()
     if devices[0].platform != "cpu":
         return -(-slots // len(devices))
-    if isinstance(settings.learner, str) or slots <= len(devices):
-        return 1
-    if int(np.max(members.recipe.max_steps)) * slots // len(devices) < WORTH_PROBING:
+    too_short = int(np.max(members.recipe.max_steps)) < WORTH_PROBING
+    if isinstance(settings.learner, str) or slots <= len(devices) or too_short:
         return 1
     name = f"chunks/{probe_key(settings, members, slots)}.json"
     kept = read_json(name)
-    if isinstance(kept, dict) and isinstance(kept.get("chunk"), int) and 1 <= kept["chunk"] <= slots:
-        return int(kept["chunk"])
-    chunk = probe_chunk(train, settings, members, slots)
-    write_json(name, {"chunk": chunk})
-    return chunk
+    known = kept if isinstance(kept, dict) else {}
+    chunk, spent = known.get("chunk"), known.get("spent")
+    if type(chunk) is int and 1 <= chunk <= slots:
+        return chunk
+    chunk, spent = probe_chunk(train, settings, members, slots, spent if type(spent) is float else 0.0)
+    write_json(name, {"chunk": chunk, "spent": spent})
+    return chunk or 1
 
 
 def train_planned(train: Train, settings: Settings, members: Member, *, slots: int) -> Results:
