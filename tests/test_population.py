@@ -1,5 +1,6 @@
 """Populations: what a member achieves depends on itself alone, not on its neighbours, its place or the devices."""
 
+import dataclasses
 import os
 
 import jax
@@ -191,3 +192,49 @@ def test_a_network_answers_with_label_maps_and_never_with_a_padded_class(head):
     np.testing.assert_array_equal(answer.marginal, labels)
     np.testing.assert_array_equal(answer.targets, right)
     assert np.exp(answer.log_probabilities)[..., 9 if jway else 3 :].max() == 0.0
+
+
+def test_training_on_images_drawn_anew_is_training_on_held_images(monkeypatch):
+    """The same images by their numbers, so the same answers without training. Compiled beside other operations a
+    pixel may differ in its last bit, which 100 steps of Adam raise as another order of sums does: see `FLIPS`."""
+
+    def run(held_bytes, max_steps):
+        monkeypatch.setattr(population, "HELD_BYTES", held_bytes)
+        assert population.holds_images(SETTINGS, members().spec) == bool(held_bytes)
+        stacked = pick(members(max_steps), [1, 2])  # one with input noise, one without
+        return jax.jit(lambda some: jax.lax.map(population.make_member(SETTINGS), some))(stacked)
+
+    held, anew = (run(size, 100) for size in (2**26, 0))
+    np.testing.assert_array_equal(held.info.steps, anew.info.steps)
+    np.testing.assert_allclose(held.info.loss, anew.info.loss, rtol=1e-3)
+    np.testing.assert_allclose(held.test.nll, anew.test.nll, rtol=1e-3)
+    np.testing.assert_allclose(held.test.exact_match, anew.test.exact_match, rtol=0, atol=FLIPS)
+    assert (held.test.nll != run(0, 50).test.nll).all()
+
+
+def test_images_drawn_anew_take_no_memory_that_grows_with_their_number(monkeypatch):
+    """By the compiled programs' own plans: 4^8 images of 8 pixels are 2 MB a member."""
+    one = pick(members(), [0])
+    planned = {}
+    for held in (2**26, 0):
+        monkeypatch.setattr(population, "HELD_BYTES", held)
+        population._jitted.cache_clear()
+        population._compiled.cache_clear()
+        planned[held] = population.planned_bytes(dataclasses.replace(SETTINGS, max_inputs=4**8), one, slots=2)
+    population._jitted.cache_clear()
+    population._compiled.cache_clear()
+    assert planned[2**26] > 2 * 2 * 2**20  # on each of two devices
+    assert planned[0] < 2**20
+
+
+def test_exact_learners_hold_their_images():
+    assert population.holds_images(Settings(CODEBOOK, "bayes", max_inputs=2**30), members().spec)
+    assert not population.holds_images(Settings(CODEBOOK, NETWORK, max_inputs=2**30), members().spec)
+
+
+def test_a_program_that_needs_more_memory_than_there_is_does_not_start(monkeypatch):
+    monkeypatch.setattr(population, "available_bytes", lambda devices: 1000)
+    monkeypatch.setattr(population, "_program_bytes", lambda program, devices: 2**31)
+    monkeypatch.setattr(population, "_program", lambda *arguments: None)
+    with pytest.raises(MemoryError, match=r"chunk 1 needs 2.0 GiB of memory, 0.0 are available"):
+        train_population(SETTINGS, members(), slots=SLOTS)
