@@ -25,6 +25,7 @@ from sim.training import BLOCK
 
 STEPS = 4 * BLOCK  # of a candidate's training
 WORTH_PROBING = 20 * STEPS  # a smaller budget is not probed: a candidate takes at most a twentieth of one batch
+COMPILING = 6.0  # seconds that a candidate takes to compile, at least: the first one may come from a cache
 # Members of a chunk wait for the slowest of them, and lengths in a sorted batch differ by some 10%; timings do too.
 GAIN = 1.25
 
@@ -81,7 +82,7 @@ def probe_chunk(
     longest = int(np.max(members.recipe.max_steps))
     fastest, ready = measure(lambda some: train(settings, some, slots=slots), members)
     seen = spent + fastest * longest
-    if seen < 2 * ready:
+    if seen < 2 * max(ready, COMPILING):
         return None, seen
     best, last, width = 1, fastest, 2
     while width <= widest:

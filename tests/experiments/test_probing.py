@@ -61,11 +61,11 @@ def test_the_probe_climbs_while_a_wider_chunk_pays(seconds, best, asked):
 
 
 def test_many_small_batches_of_one_shape_earn_a_probe():
-    """0.7 of a second of training each, and a second to make a program ready: the third batch pays for the probe."""
+    """Five seconds of training each, and six to compile a candidate: the third batch pays for the probe."""
     settings, members = population(size=4)
     spent, chunks = 0.0, []
     for _ in range(3):
-        train, measure, _ = timings({1: 0.7 / LONG, 2: 0.1 / LONG, 4: 0.1 / LONG})
+        train, measure, _ = timings({1: 5.0 / LONG, 2: 1.0 / LONG, 4: 1.0 / LONG}, ready=0.1)
         chunk, spent = probe_chunk(train, settings, members, 16, spent, measure)
         chunks.append(chunk)
     assert chunks == [None, None, 2]
