@@ -1,8 +1,11 @@
-"""What is kept between runs outside the store (compiled programs), and how this machine's cores are given to JAX."""
+"""What is kept between runs outside the store (compiled programs, probes), and how cores are given to JAX."""
 
 import contextlib
+import json
 import os
+import tempfile
 from pathlib import Path
+from typing import Any
 
 ONE_THREAD_A_PRODUCT = "--xla_cpu_multi_thread_eigen=false"  # each core has networks of its own to multiply
 
@@ -10,6 +13,25 @@ ONE_THREAD_A_PRODUCT = "--xla_cpu_multi_thread_eigen=false"  # each core has net
 def cache_dir() -> Path:
     """The cache folder: `$CAPSIM_CACHE`, else `~/.cache/capsim`. It may be deleted at any time, at the cost of time."""
     return Path(os.environ.get("CAPSIM_CACHE") or Path.home() / ".cache" / "capsim")
+
+
+def read_json(name: str) -> Any:
+    """A kept value by its file name in the cache folder; None if there is none that can be read."""
+    try:
+        return json.loads((cache_dir() / name).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def write_json(name: str, value: Any) -> None:
+    """Keep a value: written aside and renamed, so that no reader sees half of it. A folder that cannot be written
+    keeps nothing."""
+    target = cache_dir() / name
+    with contextlib.suppress(OSError):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=target.parent, suffix=".tmp", delete=False) as file:
+            json.dump(value, file)
+        os.replace(file.name, target)
 
 
 def num_cores() -> int:

@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from experiments.engines import Engine, WorkerKilledError, as_engine
 from experiments.limits import limits_of
+from experiments.probing import train_planned
 from experiments.records import RANK_COLUMNS, check_ranks_fit, root_hash, select, settled
 from experiments.sharing import Claim, check_sight, offer
 from experiments.spec import Study, Sweep, Trial, UsageError, rule_hash
@@ -236,7 +237,7 @@ def _failed_rows(
 
 def train_batch(batch: Batch) -> Results:
     """Train one batch with the population engine, on all local devices."""
-    return train_population(batch.settings, stack_members(list(batch.tasks)), slots=batch.slots)
+    return train_planned(train_population, batch.settings, stack_members(list(batch.tasks)), slots=batch.slots)
 
 
 def halves(batch: Batch) -> list[Batch]:

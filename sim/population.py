@@ -3,7 +3,8 @@
 Each member draws its own task, learns, and is scored, all inside one `lax.map` whose chunks of `chunk` members are
 vmapped, and the population axis is sharded over every local device. On CPU the fast form is one host device a core
 and a chunk of one (a network and its optimiser state then stay in the core's cache); on an accelerator the chunk is
-as wide as memory allows. A member's results do not depend on which others it is packed with.
+as wide as memory allows. A member's results do not depend on which others it is packed with. The members of a chunk
+train until the slowest of them ends, so they should be of like length: pass them sorted.
 
 Before JAX starts, ask for one host device a core: `jax.config.update("jax_num_cpu_devices", os.cpu_count())`.
 """
@@ -23,13 +24,15 @@ from jax.sharding import Mesh, PartitionSpec
 
 from sim import learners
 from sim.generators.label_maps import map_index, map_labels
+from sim.memory import available_bytes
 from sim.metrics import Prediction, Scores, score
 from sim.networks.heads import mask_classes
 from sim.networks.registry import Network, NetworkSettings
-from sim.training import Recipe, TrainInfo, TrainSettings, make_train
+from sim.training import Recipe, TrainInfo, TrainSettings, make_train_on
 from sim.types import Array, Generator, Key, Spec
 
 EVALUATION_CHUNK = 500  # images scored at once: bounds the logits of a wide head
+HELD_BYTES = 2**26  # training images of one member above this size are drawn anew for each step instead of being held
 TRAIN_SCORED = 2000  # training images on which the training accuracy is measured, at most
 
 
@@ -163,6 +166,15 @@ def in_chunks(function: Callable[[Any], Any], arrays: Any) -> Any:
     return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:rows], joined)
 
 
+def holds_images(settings: Settings, spec: Spec) -> bool:
+    """Whether a member keeps its training images in memory. Exact learners always do: they need all of them at once.
+
+    A network with more than `HELD_BYTES` of them draws the images of a batch anew, from their numbers, at each step.
+    """
+    rows, columns = settings.generator.image_shape(spec)
+    return isinstance(settings.learner, str) or 4 * rows * columns * settings.max_inputs <= HELD_BYTES
+
+
 def make_member(settings: Settings) -> Callable[[Member], Results]:
     """Make the whole life of one member: draw the task, learn from I images, answer and be scored on fresh ones."""
     generator = settings.generator
@@ -171,12 +183,13 @@ def make_member(settings: Settings) -> Callable[[Member], Results]:
         spec, num_inputs = member.spec, jnp.asarray(member.num_inputs, jnp.int32)
         world_key, image_key = jax.random.split(member.data_key)
         world = generator.make_world(world_key, spec)
-        train = generator.draw(image_key, spec, world, jnp.arange(settings.max_inputs))
+        shown = min(settings.max_inputs, TRAIN_SCORED)
+        held = holds_images(settings, spec)
+        train = generator.draw(image_key, spec, world, jnp.arange(settings.max_inputs if held else shown))
         test_indices = num_inputs + jnp.arange(settings.test_items)
         test = generator.draw(image_key, spec, world, test_indices)
         test_weights = (test_indices < generator.available(spec, world)).astype(jnp.float32)
         num_labels = generator.num_labels(spec)
-        shown = min(settings.max_inputs, TRAIN_SCORED)
         train_weights = (jnp.arange(shown) < num_inputs).astype(jnp.float32)
 
         if isinstance(settings.learner, str):
@@ -190,14 +203,20 @@ def make_member(settings: Settings) -> Callable[[Member], Results]:
             network = Network(settings.learner)
             init_key, order_key = jax.random.split(member.model_key)
             parameters = network.init(init_key, train.images[:1])
-            targets = _head_targets(settings.learner, train.labels, num_labels)
+            targets_of = partial(_head_targets, settings.learner, num_labels=num_labels)
+            held_targets = targets_of(train.labels)
+
+            def look(chosen: Array) -> tuple[Array, Array]:
+                if held:
+                    return train.images[chosen], held_targets[chosen]
+                batch = generator.draw(image_key, spec, world, chosen)
+                return batch.images, targets_of(batch.labels)
+
             jway = settings.learner.head == "jway"
             classes = num_labels ** generator.units(spec) if jway else num_labels
             apply: Callable[[Any, Array], Any] = network.apply
-            training = make_train(apply, settings.training)
-            parameters, info = training(
-                order_key, member.recipe, parameters, train.images, targets, num_inputs, classes
-            )
+            training = make_train_on(apply, settings.training)
+            parameters, info = training(order_key, member.recipe, parameters, look, num_inputs, classes)
             predict = partial(_predict, settings.learner, partial(apply, parameters), spec=spec, gen=generator)
             prediction = predict(images=test.images, labels=test.labels)
             fitted = predict(images=train.images[:shown], labels=train.labels[:shown])
@@ -214,7 +233,7 @@ def make_member(settings: Settings) -> Callable[[Member], Results]:
 
 
 @lru_cache(maxsize=64)
-def _program(settings: Settings, chunk: int, devices: tuple[Any, ...]) -> Callable[[Member], Results]:
+def _jitted(settings: Settings, chunk: int, devices: tuple[Any, ...]) -> Any:
     run = make_member(settings)
     mesh = Mesh(np.array(devices), ("population",))
     over = PartitionSpec("population")
@@ -223,6 +242,50 @@ def _program(settings: Settings, chunk: int, devices: tuple[Any, ...]) -> Callab
         return lax.map(run, members, batch_size=chunk if chunk > 1 else None)
 
     return jax.jit(jax.shard_map(shard, mesh=mesh, in_specs=over, out_specs=over, check_vma=False))
+
+
+@lru_cache(maxsize=64)
+def _compiled(settings: Settings, chunk: int, devices: tuple[Any, ...], structure: Any, shapes: tuple[Any, ...]) -> Any:
+    members = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes])
+    return _jitted(settings, chunk, devices).lower(members).compile()
+
+
+def _program(settings: Settings, chunk: int, devices: tuple[Any, ...], members: Member) -> Any:
+    """The compiled program for members of these shapes."""
+    leaves, structure = jax.tree.flatten(members)
+    return _compiled(settings, chunk, devices, structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves))
+
+
+def _program_bytes(program: Any, devices: Sequence[Any]) -> int:
+    """Bytes that a compiled program takes, by XLA's own analysis: of the machine on CPU, else of each accelerator."""
+    analysis = program.memory_analysis()
+    if analysis is None:
+        return 0
+    each = analysis.temp_size_in_bytes + analysis.argument_size_in_bytes + analysis.output_size_in_bytes
+    return int(each) * (len(devices) if devices[0].platform == "cpu" else 1)
+
+
+def _room(wanted: int, devices: int, chunk: int) -> int:
+    """Slots rounded up to whole chunks on every device."""
+    return -(-wanted // (devices * chunk)) * devices * chunk
+
+
+def planned_bytes(
+    settings: Settings, members: Member, slots: int, chunk: int = 1, devices: Sequence[Any] | None = None
+) -> int:
+    """Peak bytes of a population's program, read from the compiled program before it runs; it is not compiled twice.
+
+    Args:
+        settings, slots, chunk, devices: as for `train_population`.
+        members: at least one member, for the shapes.
+
+    Returns:
+        Bytes of the whole machine on CPU, of one device on accelerators.
+    """
+    local = tuple(devices) if devices is not None else tuple(jax.local_devices())
+    total = _room(slots, len(local), chunk)
+    padded = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((total, *leaf.shape[1:]), leaf.dtype), members)
+    return _program_bytes(_program(settings, chunk, local, padded), local)
 
 
 def train_population(
@@ -248,6 +311,7 @@ def train_population(
 
     Raises:
         ValueError: a chunk or number of slots that cannot hold the population.
+        MemoryError: a program that by its own plan needs more memory than is available; see `sim.memory`.
 
     Example: `benchmarks.workloads.population_rate` builds a population by hand.
     """
@@ -262,7 +326,7 @@ def train_population(
         )
     size = jax.tree.leaves(members)[0].shape[0]
     wanted = size if slots is None else slots
-    total = -(-wanted // (len(local) * chunk)) * len(local) * chunk
+    total = _room(wanted, len(local), chunk)
     if size > total:
         raise ValueError(f"slots must be >= the population of {size}, got {slots}")
     # Members are dealt to the devices in turn, so that each device has its share of them, of the idle slots and, where
@@ -271,8 +335,14 @@ def train_population(
     slot = (number % len(local)) * (total // len(local)) + number // len(local)
     order, idle = np.zeros(total, int), np.ones(total, bool)
     order[slot], idle[slot] = number, False
-    padded = jax.tree.map(lambda leaf: leaf[order], members)
+    padded = jax.tree.map(lambda leaf: jnp.asarray(leaf)[order], members)
     steps = jnp.where(jnp.asarray(idle), 0, jnp.asarray(padded.recipe.max_steps))
     padded = padded._replace(recipe=padded.recipe._replace(max_steps=steps))
-    results = _program(settings, chunk, local)(padded)
+    program = _program(settings, chunk, local, padded)
+    needed, available = _program_bytes(program, local), available_bytes(local)
+    if available is not None and needed > available:
+        raise MemoryError(
+            f"chunk {chunk} needs {needed / 2**30:.1f} GiB of memory, {available / 2**30:.1f} are available"
+        )
+    results = program(padded)
     return jax.tree.map(lambda leaf: np.asarray(leaf)[slot], results)

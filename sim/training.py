@@ -13,12 +13,14 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
+from jax.custom_batching import custom_vmap
 
 from sim.networks.heads import mask_classes
 from sim.types import Array, Key
 
 BLOCK = 50  # steps between two looks at the loss
 MAX_BLOCKS = 2048  # 102,400 steps: the longest training that the loss record has room for
+AT_ONCE_BYTES = 2**20  # the images of a block of steps are looked up at once up to this size, else step by step
 DECAY_SHARE = 3  # the decay lasts a third of the time before it, a quarter of the whole
 RELATIVE_GAIN = 0.02  # flat: the last quarter of training lowered the loss by less than 2% of the quarter before ...
 ABSOLUTE_GAIN = 0.002  # ... or by less than this many nats a unit (a loss on its way to zero never stops in ratio)
@@ -90,7 +92,21 @@ def cross_entropy(logits: Any, targets: Array, num_classes: Any) -> Array:
         num_classes: int32 scalar; classes from there on are padding.
     """
     masked = mask_classes(logits, num_classes)
-    return optax.softmax_cross_entropy_with_integer_labels(masked, targets).mean()
+    # The logit of the target as a masked sum: a gather, and the scatter of its gradient, cost more on CPU.
+    target = jnp.arange(masked.shape[-1]).reshape(1, 1, -1) == targets[..., None]
+    return (jax.nn.logsumexp(masked, axis=-1) - jnp.sum(jnp.where(target, masked, 0.0), axis=-1)).mean()
+
+
+@custom_vmap
+def _any_noise(input_noise: Array) -> Array:
+    """Whether a chunk of networks has any input noise: one answer for all of it, so that `lax.cond` under vmap still
+    skips the draws (a condition that differs between members would have both sides computed)."""
+    return input_noise != 0
+
+
+@_any_noise.def_vmap
+def _(axis_size: int, in_batched: list[bool], input_noise: Array) -> tuple[Array, bool]:
+    return jnp.any(input_noise != 0), False
 
 
 def _is_flat(summed: Array, block: Array, min_blocks: int) -> Array:
@@ -103,7 +119,7 @@ def _is_flat(summed: Array, block: Array, min_blocks: int) -> Array:
 
 
 def make_train(apply: Callable[[Any, Array], Array], settings: TrainSettings) -> Callable[..., tuple[Any, TrainInfo]]:
-    """Make the training of one network; the result is a pure function that jit, vmap and lax.map may wrap.
+    """Make the training of one network on images that are held; a pure function that jit, vmap and lax.map may wrap.
 
     Args:
         apply: (parameters, images) -> logits of shape (batch, units, classes).
@@ -121,23 +137,68 @@ def make_train(apply: Callable[[Any, Array], Array], settings: TrainSettings) ->
         >>> bool(weights[0, 1] > weights[0, 0])
         True
     """
-    optimizer = optax.scale_by_adam()
-    min_blocks = max(settings.min_steps // BLOCK, 4)
+    train_on = make_train_on(apply, settings)
 
     def train(
         key: Key, recipe: Recipe, parameters: Any, images: Array, targets: Array, num_inputs: Array, num_classes: Array
     ) -> tuple[Any, TrainInfo]:
+        held = jnp.asarray(images), jnp.asarray(targets)
+        return train_on(
+            key, recipe, parameters, lambda chosen: (held[0][chosen], held[1][chosen]), num_inputs, num_classes
+        )
+
+    return train
+
+
+def make_train_on(
+    apply: Callable[[Any, Array], Array], settings: TrainSettings
+) -> Callable[..., tuple[Any, TrainInfo]]:
+    """Make the training of one network on images that are looked up, or drawn anew, by their numbers.
+
+    Args:
+        apply, settings: as in `make_train`.
+
+    Returns:
+        train(key, recipe, parameters, look, num_inputs, num_classes) -> (parameters, TrainInfo), where
+        look(indices) -> (images, targets) is asked for int32 indices below `num_inputs`, any number of them.
+    """
+    optimizer = optax.scale_by_adam()
+    min_blocks = max(settings.min_steps // BLOCK, 4)
+
+    def train(
+        key: Key,
+        recipe: Recipe,
+        parameters: Any,
+        look: Callable[[Array], tuple[Array, Array]],
+        num_inputs: Array,
+        num_classes: Array,
+    ) -> tuple[Any, TrainInfo]:
+        noisy = _any_noise(jnp.asarray(recipe.input_noise, jnp.float32))
+
         def loss_of(parameters: Any, batch: Array, labels: Array) -> Array:
             return cross_entropy(apply(parameters, batch), labels, num_classes)
 
-        def step(carry: tuple[Any, Any, Array], index: Array) -> tuple[tuple[Any, Any, Array], Array]:
-            parameters, optimizer_state, rate = carry
+        shape = jax.eval_shape(look, jax.ShapeDtypeStruct((settings.batch_size,), jnp.int32))[0]
+        at_once = 4 * BLOCK * shape.size <= AT_ONCE_BYTES
+
+        def look_up(chosen: Array) -> Any:
+            flat = look(chosen.reshape(-1))
+            return jax.tree.map(lambda a: a.reshape(BLOCK, settings.batch_size, *a.shape[1:]), flat)
+
+        def choose(index: Array) -> tuple[Array, Array]:
             choice_key, noise_key = jax.random.split(jax.random.fold_in(key, index))
-            chosen = jax.random.randint(choice_key, (settings.batch_size,), 0, num_inputs)
-            noise = jax.random.normal(noise_key, (settings.batch_size, *images.shape[1:]))
-            loss, gradient = jax.value_and_grad(loss_of)(
-                parameters, images[chosen] + recipe.input_noise * noise, targets[chosen]
-            )
+            return jax.random.randint(choice_key, (settings.batch_size,), 0, num_inputs), noise_key
+
+        def step(carry: tuple[Any, Any, Array], drawn: tuple[Any, Array]) -> tuple[tuple[Any, Any, Array], Array]:
+            parameters, optimizer_state, rate = carry
+            seen, noise_key = drawn
+            images, targets = seen if at_once else look(seen)
+
+            def blur(clean: Array) -> Array:
+                return clean + recipe.input_noise * jax.random.normal(noise_key, clean.shape)
+
+            batch = lax.cond(noisy, blur, lambda clean: clean, images)
+            loss, gradient = jax.value_and_grad(loss_of)(parameters, batch, targets)
             with jax.numpy_dtype_promotion("standard"):  # optax raises a float to the whole number of steps
                 update, optimizer_state = optimizer.update(gradient, optimizer_state)
             parameters = jax.tree.map(lambda p, u: p - rate * (u + recipe.weight_decay * p), parameters, update)
@@ -147,9 +208,12 @@ def make_train(apply: Callable[[Any, Array], Array], settings: TrainSettings) ->
             left = (state.end - state.block).astype(jnp.float32)
             length = jnp.maximum(state.end - state.decay_from, 1).astype(jnp.float32)
             rate = recipe.learning_rate * jnp.minimum(left / length, 1.0)
-            indices = state.block * BLOCK + jnp.arange(BLOCK)
+            # The draws of a whole block at once, each from its own step's key: a step of a tiny network is shorter
+            # than the random bits it needs.
+            chosen, noise_keys = jax.vmap(choose)(state.block * BLOCK + jnp.arange(BLOCK))
+            seen = look_up(chosen) if at_once else chosen
             (parameters, optimizer_state, _), losses = lax.scan(
-                step, (state.parameters, state.optimizer, rate), indices
+                step, (state.parameters, state.optimizer, rate), (seen, noise_keys)
             )
             block = state.block + 1
             loss = losses.mean()

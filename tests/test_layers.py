@@ -21,6 +21,7 @@ ORDER = (
     ("sim.learners",),
     ("sim.networks",),
     ("sim.training",),
+    ("sim.memory",),
     ("sim.population",),
     ("sim.segmentation",),
     ("sim.analysis",),
@@ -34,6 +35,7 @@ ORDER = (
     ("experiments.clusters", "experiments.sharing"),
     ("experiments.data",),
     ("experiments.tasks",),
+    ("experiments.probing",),
     ("experiments.limits",),
     ("experiments.recipes",),
     ("experiments.runner",),
@@ -180,8 +182,9 @@ def test_theory_and_training_never_import_each_other(imports):
     [
         # theory and analysis are NumPy and SciPy in float64: an independent second code
         ("jax", ("sim.types", "sim.generators", "sim.metrics", "sim.learners", "sim.networks", "sim.training",
-                 "sim.population", "sim.segmentation", "sim.testing", "experiments.data", "experiments.tasks",
-                 "experiments.runner", "experiments.cache", "experiments.selftest.child",
+                 "sim.memory", "sim.population", "sim.segmentation", "sim.testing", "experiments.data",
+                 "experiments.tasks", "experiments.probing", "experiments.runner", "experiments.cache",
+                 "experiments.selftest.child",
                  *COMPOSITION_ROOT, "paper_figures", "benchmarks")),
         ("flax", ("sim.networks", "benchmarks")),
         ("optax", ("sim.training", "benchmarks")),

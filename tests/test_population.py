@@ -1,5 +1,6 @@
 """Populations: what a member achieves depends on itself alone, not on its neighbours, its place or the devices."""
 
+import dataclasses
 import os
 from dataclasses import replace
 
@@ -124,16 +125,18 @@ def test_images_and_initial_weights_are_bit_identical_mapped_and_vmapped():
 
     @jax.jit
     def every_way(keys):
-        return jax.lax.map(begin, keys), jax.lax.map(begin, keys, batch_size=2)
+        return jax.lax.map(begin, keys), *(jax.lax.map(begin, keys, batch_size=chunk) for chunk in (2, 4))
 
-    assert_bit_equal(*every_way(jax.random.split(jax.random.key(0), (4, 2))))
+    mapped, *chunked = every_way(jax.random.split(jax.random.key(0), (4, 2)))
+    for each in chunked:
+        assert_bit_equal(mapped, each)
 
 
 def test_idle_slots_take_no_training_steps(monkeypatch):
     """Three members in four slots: the program is given a budget of zero for the fourth."""
     seen = []
 
-    def program(settings, chunk, devices):
+    def program(settings, chunk, devices, members):
         def run(padded):
             seen.append(np.asarray(padded.recipe.max_steps))
             return padded.num_inputs
@@ -141,6 +144,7 @@ def test_idle_slots_take_no_training_steps(monkeypatch):
         return run
 
     monkeypatch.setattr(population, "_program", program)
+    monkeypatch.setattr(population, "_program_bytes", lambda program, devices: 0)
     found = train_population(SETTINGS, pick(members(), [2, 0, 1]), slots=SLOTS)
     assert sorted(seen[0].tolist()) == [0, 300, 300, 300]
     assert found.tolist() == [48, 16, 64]  # results come back in the order of the members
@@ -274,3 +278,49 @@ def test_ranks_pass_over_padding_and_lose_ties():
 def test_only_a_jway_head_has_ranks(learner):
     with pytest.raises(ValueError, match=r"keep_ranks must go with a network with a jway head, got '(bayes|dense)'"):
         Settings(CODEBOOK, learner, max_inputs=64, keep_ranks=True)
+
+
+def test_training_on_images_drawn_anew_is_training_on_held_images(monkeypatch):
+    """The same images by their numbers, so the same answers without training. Compiled beside other operations a
+    pixel may differ in its last bit, which 100 steps of Adam raise as another order of sums does: see `FLIPS`."""
+
+    def run(held_bytes, max_steps):
+        monkeypatch.setattr(population, "HELD_BYTES", held_bytes)
+        assert population.holds_images(SETTINGS, members().spec) == bool(held_bytes)
+        stacked = pick(members(max_steps), [1, 2])  # one with input noise, one without
+        return jax.jit(lambda some: jax.lax.map(population.make_member(SETTINGS), some))(stacked)
+
+    held, anew = (run(size, 100) for size in (2**26, 0))
+    np.testing.assert_array_equal(held.info.steps, anew.info.steps)
+    np.testing.assert_allclose(held.info.loss, anew.info.loss, rtol=1e-3)
+    np.testing.assert_allclose(held.test.nll, anew.test.nll, rtol=1e-3)
+    np.testing.assert_allclose(held.test.exact_match, anew.test.exact_match, rtol=0, atol=FLIPS)
+    assert (held.test.nll != run(0, 50).test.nll).all()
+
+
+def test_images_drawn_anew_take_no_memory_that_grows_with_their_number(monkeypatch):
+    """By the compiled programs' own plans: 4^8 images of 8 pixels are 2 MB a member."""
+    one = pick(members(), [0])
+    planned = {}
+    for held in (2**26, 0):
+        monkeypatch.setattr(population, "HELD_BYTES", held)
+        population._jitted.cache_clear()
+        population._compiled.cache_clear()
+        planned[held] = population.planned_bytes(dataclasses.replace(SETTINGS, max_inputs=4**8), one, slots=2)
+    population._jitted.cache_clear()
+    population._compiled.cache_clear()
+    assert planned[2**26] > 2 * 2 * 2**20  # on each of two devices
+    assert planned[0] < 2**20
+
+
+def test_exact_learners_hold_their_images():
+    assert population.holds_images(Settings(CODEBOOK, "bayes", max_inputs=2**30), members().spec)
+    assert not population.holds_images(Settings(CODEBOOK, NETWORK, max_inputs=2**30), members().spec)
+
+
+def test_a_program_that_needs_more_memory_than_there_is_does_not_start(monkeypatch):
+    monkeypatch.setattr(population, "available_bytes", lambda devices: 1000)
+    monkeypatch.setattr(population, "_program_bytes", lambda program, devices: 2**31)
+    monkeypatch.setattr(population, "_program", lambda *arguments: None)
+    with pytest.raises(MemoryError, match=r"chunk 1 needs 2.0 GiB of memory, 0.0 are available"):
+        train_population(SETTINGS, members(), slots=SLOTS)
