@@ -16,6 +16,8 @@ from typing import Any
 
 import tyro
 
+from experiments.commands.checking import selfcheck
+from experiments.commands.inspecting import replay, why
 from experiments.commands.listing import list_
 from experiments.commands.predicting import plan, predict
 from experiments.commands.reading import export, figures, fit, report, verdict
@@ -37,6 +39,9 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "tune": tune,
     "calibrate": calibrate,
     "bench": bench,
+    "selfcheck": selfcheck,
+    "why": why,
+    "replay": replay,
 }
 
 

@@ -17,6 +17,7 @@ import jax
 import numpy as np
 import pyarrow as pa
 
+from experiments.cost import predicted_cost, predicted_seconds
 from experiments.limits import limits_of
 from experiments.records import root_hash, select, settled
 from experiments.spec import Study, Sweep, Trial, UsageError, rule_hash
@@ -47,24 +48,6 @@ class Batch(NamedTuple):
     trials: tuple[Trial, ...]
     tasks: tuple[Task, ...]
     slots: int
-
-
-OVERHEAD = 5e9  # operations in the time that drawing, scoring and storing a trial take, about a twentieth of a second
-
-
-def predicted_cost(trial: Trial, task: Task) -> float:
-    """Operations of a trial that uses its whole budget of steps: for the order of trials and the time that is left.
-
-    A step costs 6 operations a weight and image (forward 2, backward 4); a weight that is shared over pixels or tiles
-    is used once for each.
-    """
-    learner, factors = task.settings.learner, dict(trial.factors)
-    if isinstance(learner, str):
-        return OVERHEAD
-    rows, columns = learner.image_shape
-    uses = rows * columns if learner.network == "conv" else learner.units if learner.head == "shared" else 1
-    images = 6.0 * factors["batch_size"] * factors["max_steps"] + 2.0 * factors["test_items"]
-    return OVERHEAD + images * uses * num_parameters(learner)
 
 
 def make_batches(trials: Sequence[Trial], pending: Iterable[str], devices: int) -> list[Batch]:
@@ -255,6 +238,9 @@ def run_study(
     """Run a study's preset to the end; safe to kill and to repeat. Returns the JSON object of `capsim run`."""
     started = time.perf_counter()
     trials = study.trials(preset, overrides or {}, seeds)
+    done = settled(store.read(study.name).table)
+    pending = [trial.identity for trial in trials if trial.identity not in done]
+    predicted = predicted_seconds(make_batches(trials, pending, 1), store) if pending else 0.0
     table, trained = run_trials(study.name, trials, store, progress)
     summary = {
         "study": study.name,
@@ -264,31 +250,13 @@ def run_study(
         "failed": count(table, "failed"),
         "diverged": count(table, "diverged"),
         "seconds": round(time.perf_counter() - started, 3),
+        "predicted_seconds": round(predicted, 3),
         "store": str(store.path),
         "root_hash": root_hash(table),
     }
     if table.num_rows == len(trials) and trained and not overrides and seeds is None:
         store.append_ledger(study.name, {**summary, "rule_hash": rule_hash(study)})
     return summary
-
-
-def plan(
-    study: Study, preset: str, store: Store, overrides: Mapping[str, Sequence[Any]], seeds: int | None
-) -> dict[str, Any]:
-    """What `run` would do, without doing it: trials, batches and compiled programs."""
-    trials = study.trials(preset, overrides, seeds)
-    done = settled(store.read(study.name).table)
-    pending = [trial.identity for trial in trials if trial.identity not in done]
-    batches = make_batches(trials, pending, len(jax.local_devices()))
-    return {
-        "study": study.name,
-        "preset": preset,
-        "trials": len(trials),
-        "pending": len(pending),
-        "batches": len(batches),
-        "programs": len({(batch.settings, batch.slots) for batch in batches}),
-        "store": str(store.path),
-    }
 
 
 def run(sweep: Sweep, store: str | Path = "store", study: str = "sweep", progress: Progress | None = None) -> pa.Table:

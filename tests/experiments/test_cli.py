@@ -69,7 +69,8 @@ def world(monkeypatch, tmp_path):
     fits = [{"law": "hill", "arm": "bayes", "metric": "exact_match", "parameters": {"a": {"value": 1.0}}}]
     figures = {"collapse": types.SimpleNamespace(summary="one curve"), "heads": types.SimpleNamespace(summary="four")}
     module("experiments.studies.registry", STUDIES={"demo": demo, "other": other})
-    module("experiments.runner", run_study=run_study, plan=lambda *arguments: {"trials": 8, "pending": 8})
+    module("experiments.runner", run_study=run_study, make_batches=None)
+    module("experiments.cost", plan=lambda *arguments: {"trials": 8, "pending": 8})
     module("experiments.fitting", fit_study=lambda name, table: fits)
     module("experiments.verdicts", judge_study=judge_study)
     module("paper_figures.registry", FIGURES=figures, write_figures=write_figures)
@@ -123,9 +124,9 @@ def capsim(capsys):
         ("run demo --nosuch", "Unrecognized options: --nosuch"),
         ("run", "Missing from capsim run: STUDY a name from `capsim list studies` (required)"),
         ("nosuchcommand", "Unrecognized options: nosuchcommand. Available subcommands: list, run, status, export, fit, "
-         "predict, plan, verdict, figures, report, tune, calibrate, bench"),
+         "predict, plan, verdict, figures, report, tune, calibrate, bench, selfcheck, why, replay"),
         ("", "Expected one of {list, run, status, export, fit, predict, plan, verdict, figures, report, tune, "
-         "calibrate, bench}."),
+         "calibrate, bench, selfcheck, why, replay}."),
         ("list studies demo", "list studies must stand alone, got 'demo'"),
         ("list factors nosuchstudy", "study must be one of demo, other, got 'nosuchstudy'"),
         ("export demo --out table.xls", "out must end in .csv or .parquet, got table.xls"),
@@ -168,7 +169,7 @@ def test_run_then_rerun_then_status(capsim, store):
     found = json.loads(capsim("status", "demo", "--store", store, "--preset", "laptop", "--json")[1])
     assert found == {
         "study": "demo", "preset": "laptop", "done": 8, "pending": 4, "failed": 0, "diverged": 0,
-        "seconds_left": 8.0, "store": store,
+        "seconds_left": 8.0, "last_run_predicted_seconds": None, "last_run_seconds": None, "store": store,
     }  # fmt: skip
     assert re.search(r"seconds left +about 8 s", capsim("status", "demo", "--store", store, "--preset", "laptop")[1])
 
