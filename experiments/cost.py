@@ -15,6 +15,7 @@ from sim.population import EVALUATION_CHUNK, Settings, draw_member
 OVERHEAD = 5e9  # operations in the time that drawing, scoring and storing a trial take, about a twentieth of a second
 DEFAULT_RATE = 6e10  # operations a second where nothing was measured: a third of the peak of two cores
 WEIGHT_COPIES = 5  # weights, their gradient, two moments and an update
+IMAGE_COPIES = 4  # an image, and the random words, uniform and normal numbers that it is made of
 SCORE_COPIES = 2  # log probabilities of all images, and what is made of them
 
 Kind = tuple[
@@ -112,7 +113,7 @@ def _seconds(batches: Iterable[Planned], measured: Mapping[Kind, tuple[float, fl
 def member_bytes(settings: Settings, task: Task) -> int:
     """Bytes of the arrays that one member holds while it is trained and scored: an estimate from their sizes.
 
-    Images, labels and task are counted once, weights `WEIGHT_COPIES` times, and the log probabilities of all test and
+    Images, labels and task are counted `IMAGE_COPIES` times, weights `WEIGHT_COPIES` times, and the log probabilities of all test and
     training images that are scored `SCORE_COPIES` times; what the compiler adds or saves is not known.
     """
     member = task.member._replace(data_key=jax.random.key(0), model_key=jax.random.key(0))
@@ -123,7 +124,8 @@ def member_bytes(settings: Settings, task: Task) -> int:
     units = network.units if network else generator.units(spec)
     classes = network.classes if network else generator.max_labels(spec)
     scored = max(settings.test_items, EVALUATION_CHUNK) * units * classes * 4
-    return _bytes((drawn.world, drawn.train, drawn.test)) + WEIGHT_COPIES * weights + SCORE_COPIES * scored
+    images = _bytes((drawn.world, drawn.train, drawn.test))
+    return IMAGE_COPIES * images + WEIGHT_COPIES * weights + SCORE_COPIES * scored
 
 
 def _bytes(tree: Any) -> int:

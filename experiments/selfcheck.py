@@ -33,7 +33,7 @@ WORKLOADS: dict[str, dict[str, Any]] = {
 
 
 def allowed(row: Mapping[str, Any], name: str) -> float:
-    """How far an accuracy of a trial may lie from its record: the store's tolerance, or a few items where there are few.
+    """How far an accuracy of a trial may lie from its record: the store's tolerance, or a few items of few.
 
     Example:
         >>> allowed({"inputs": 10, "test_items": 1000}, "train_accuracy"), allowed({"test_items": 1000}, "exact_match")

@@ -40,7 +40,8 @@ def test_a_population_lowers_for_accelerators_on_a_mesh(name):
     assert exported.platforms == PLATFORMS
     assert exported.nr_devices == 2
     text = exported.mlir_module()
-    assert ("stablehlo.while" in text) and ("stablehlo.dot_general" in text)
+    assert "stablehlo.while" in text
+    assert "stablehlo.dot_general" in text
     assert ("stablehlo.convolution" in text) == (name == "conv")
 
 

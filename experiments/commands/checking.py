@@ -46,9 +46,8 @@ def selfcheck(
     print_table(checks, ("study", "trials", "agreeing", "largest_difference"), title="against the committed records")
     for check in checks:
         for trial in check["differing"][:10]:
-            warn(
-                f"{check['study']} trial {trial['identity'][:12]} ({trial['arm']}, seed {trial['seed']}): {trial['reason']}"
-            )
+            name = f"{check['study']} trial {trial['identity'][:12]} ({trial['arm']}, seed {trial['seed']})"
+            warn(f"{name}: {trial['reason']}")
         if len(check["differing"]) > 10:
             warn(f"and {len(check['differing']) - 10} more trials of {check['study']}: --json has them all")
     if speeds:

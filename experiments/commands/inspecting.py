@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from tyro.conf import Positional, arg
 
 from experiments.commands.options import (
+    Json,
     ReadPreset,
     ReadStore,
     Seeds,
@@ -15,7 +16,6 @@ from experiments.commands.options import (
     parse_sets,
     start_jax,
 )
-from experiments.commands.options import Json as JsonFlag
 from experiments.console import print_facts, print_json, print_table
 from experiments.explaining import Found, explain, find_trial
 
@@ -43,7 +43,7 @@ def why(
     store: ReadStore = None,
     sets: Sets = (),
     seeds: Seeds = None,
-    json: JsonFlag = False,
+    json: Json = False,
 ) -> int:
     """Say which field made a trial new: what tells it from the nearest stored one (or, of a stored one that is in no
     plan, from the nearest planned one); of a trial that is both, say its fields.
@@ -79,7 +79,7 @@ def replay(
     store: ReadStore = None,
     sets: Sets = (),
     seeds: Seeds = None,
-    json: JsonFlag = False,
+    json: Json = False,
 ) -> int:
     """Run one trial again by itself and show it beside its stored row; of a diverged one, the path of its loss.
 
