@@ -13,7 +13,8 @@ from sim.networks.registry import NetworkSettings, num_parameters
 from sim.population import EVALUATION_CHUNK, Settings, draw_member
 
 OVERHEAD = 5e9  # operations in the time that drawing, scoring and storing a trial take, about a twentieth of a second
-DEFAULT_RATE = 6e10  # operations a second where nothing was measured: a third of the peak of two cores
+DEFAULT_RATE = 1.6e11  # operations of the budget a second where nothing was measured: the reference run on two cores
+COMPILE_SECONDS = 6.0  # a program that the cache does not hold: 4 to 8 seconds on one core
 WEIGHT_COPIES = 5  # weights, their gradient, two moments and an update
 IMAGE_COPIES = 4  # an image, and the random words, uniform and normal numbers that it is made of
 SCORE_COPIES = 2  # log probabilities of all images, and what is made of them
@@ -88,7 +89,8 @@ def _pace(store: Store) -> tuple[dict[Kind, tuple[float, float]], str]:
 
 
 def predicted_seconds(batches: Iterable[Planned], store: Store) -> float:
-    """Seconds that batches will take: operations times the measured seconds an operation of trials of their kind.
+    """Seconds that batches will take: operations times the measured seconds an operation of trials of their kind, and
+    `COMPILE_SECONDS` for each program.
 
     Measured is the store itself, else the committed results; a kind that neither has goes at the pace of all kinds
     together, and without any record at `DEFAULT_RATE`.
@@ -102,8 +104,9 @@ def predicted_seconds(batches: Iterable[Planned], store: Store) -> float:
 
 def _seconds(batches: Iterable[Planned], measured: Mapping[Kind, tuple[float, float]]) -> float:
     sums = np.sum(list(measured.values()), axis=0) if measured else (1.0, DEFAULT_RATE)
-    total = 0.0
-    for batch in batches:
+    listed = list(batches)
+    total = COMPILE_SECONDS * len({(batch.settings, batch.slots) for batch in listed})
+    for batch in listed:
         for trial, task in zip(batch.trials, batch.tasks, strict=True):
             seconds, operations = measured.get(_kind(trial), sums)
             total += predicted_cost(trial, task) * float(seconds / operations)
@@ -113,8 +116,8 @@ def _seconds(batches: Iterable[Planned], measured: Mapping[Kind, tuple[float, fl
 def member_bytes(settings: Settings, task: Task) -> int:
     """Bytes of the arrays that one member holds while it is trained and scored: an estimate from their sizes.
 
-    Images, labels and task are counted `IMAGE_COPIES` times, weights `WEIGHT_COPIES` times, and the log probabilities of all test and
-    training images that are scored `SCORE_COPIES` times; what the compiler adds or saves is not known.
+    Images, labels and task are counted `IMAGE_COPIES` times, weights `WEIGHT_COPIES` times, and the log probabilities
+    of the test images `SCORE_COPIES` times; what the compiler adds or saves is not known.
     """
     member = task.member._replace(data_key=jax.random.key(0), model_key=jax.random.key(0))
     drawn = jax.eval_shape(lambda member: draw_member(settings, member), member)
