@@ -16,7 +16,9 @@ from typing import Any
 
 import tyro
 
+from experiments.commands.checking import selfcheck
 from experiments.commands.extrapolating import extrapolate
+from experiments.commands.inspecting import replay, why
 from experiments.commands.listing import list_
 from experiments.commands.predicting import plan, predict
 from experiments.commands.reading import export, figures, fit, report, verdict
@@ -41,6 +43,9 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "calibrate": calibrate,
     "bench": bench,
     "selftest": selftest,
+    "selfcheck": selfcheck,
+    "why": why,
+    "replay": replay,
 }
 
 

@@ -21,6 +21,7 @@ import jax
 import numpy as np
 import pyarrow as pa
 
+from experiments.cost import predicted_cost, predicted_seconds
 from experiments.engines import Engine, WorkerKilledError, as_engine
 from experiments.limits import limits_of
 from experiments.probing import train_planned
@@ -75,24 +76,6 @@ class Job(NamedTuple):
 
 
 Outcome = tuple[str, str, bool]  # identity, status, whether this call trained it or found it stored
-
-
-OVERHEAD = 5e9  # operations in the time that drawing, scoring and storing a trial take, about a twentieth of a second
-
-
-def predicted_cost(trial: Trial, task: Task) -> float:
-    """Operations of a trial that uses its whole budget of steps: for the order of trials and the time that is left.
-
-    A step costs 6 operations a weight and image (forward 2, backward 4); a weight that is shared over pixels or tiles
-    is used once for each.
-    """
-    learner, factors = task.settings.learner, dict(trial.factors)
-    if isinstance(learner, str):
-        return OVERHEAD
-    rows, columns = learner.image_shape
-    uses = rows * columns if learner.network == "conv" else learner.units if learner.head == "shared" else 1
-    images = 6.0 * factors["batch_size"] * factors["max_steps"] + 2.0 * factors["test_items"]
-    return OVERHEAD + images * uses * num_parameters(learner)
 
 
 def make_batches(trials: Sequence[Trial], pending: Iterable[str], devices: int) -> list[Batch]:
@@ -373,6 +356,7 @@ def execute(
     store.check_writable()
     before = settled(store.read(study).table)
     pending = [trial.identity for trial in trials if trial.identity not in before]
+    predicted = predicted_seconds(make_batches(trials, pending, 1), store) if pending else 0.0
     outcomes: list[Outcome] = []
     if pending:
         for result, left in train_pending(study, trials, pending, store, train, chosen):
@@ -384,7 +368,8 @@ def execute(
         store.compact(study)
     table = read_back(study, trials, store, outcomes)
     receipt = make_receipt(trials, table, before, outcomes)
-    receipt |= {"study": study, "engine": chosen.name, "seconds": round(time.perf_counter() - started, 3)}
+    receipt |= {"study": study, "engine": chosen.name, "predicted_seconds": round(predicted, 3)}
+    receipt["seconds"] = round(time.perf_counter() - started, 3)
     store.write_receipt(study, receipt)
     return table, receipt
 
@@ -454,31 +439,13 @@ def run_study(
         "trials": len(trials),
         **{name: receipt[name] for name in ("trained", "failed", "diverged", "recomputed", "duplicates", "engine")},
         "seconds": round(time.perf_counter() - started, 3),
+        "predicted_seconds": receipt["predicted_seconds"],
         "store": str(store.path),
         "root_hash": receipt["root_hash"],
     }
     if table.num_rows == len(trials) and receipt["trained"] and not overrides and seeds is None:
         store.append_ledger(study.name, {**summary, "rule_hash": rule_hash(study)})
     return summary
-
-
-def plan(
-    study: Study, preset: str, store: Store, overrides: Mapping[str, Sequence[Any]], seeds: int | None
-) -> dict[str, Any]:
-    """What `run` would do, without doing it: trials, batches and compiled programs."""
-    trials = study.trials(preset, overrides, seeds)
-    done = settled(store.read(study.name).table)
-    pending = [trial.identity for trial in trials if trial.identity not in done]
-    batches = make_batches(trials, pending, len(jax.local_devices()))
-    return {
-        "study": study.name,
-        "preset": preset,
-        "trials": len(trials),
-        "pending": len(pending),
-        "batches": len(batches),
-        "programs": len({(batch.settings, batch.slots) for batch in batches}),
-        "store": str(store.path),
-    }
 
 
 def run(

@@ -43,6 +43,11 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
+def identity_under(version: int, factors: Mapping[str, Any], seed: int) -> str:
+    """The identity that these factors and this seed have under an algorithm version."""
+    return _digest({"version": version, "factors": dict(factors), "seed": seed})
+
+
 @dataclass(frozen=True)
 class Trial:
     """One cell with one seed.
@@ -58,7 +63,7 @@ class Trial:
     @cached_property
     def identity(self) -> str:
         """SHA-256 of algorithm version, factors and seed: no path, engine, chunk size or device enters."""
-        return _digest({"version": ALGORITHM_VERSION, "factors": dict(self.factors), "seed": self.seed})
+        return identity_under(ALGORITHM_VERSION, dict(self.factors), self.seed)
 
     @cached_property
     def data_identity(self) -> str:
@@ -87,6 +92,16 @@ class Trial:
             label += "/" + values["head"]
         label += RECIPES[values["recipe"]] if "recipe" in values else ""
         return label + ("+relabelled" if values.get("relabelled") else "")
+
+
+def trial_of(row: Mapping[str, Any]) -> Trial:
+    """The trial of a stored row, from its factors and seed; of another algorithm version it has another identity.
+
+    Example:
+        >>> trial_of({"factors_json": '{"noise":1.0,"outputs":4}', "seed": 3})
+        Trial(factors=(('noise', 1.0), ('outputs', 4)), seed=3)
+    """
+    return Trial(tuple(sorted(json.loads(row["factors_json"]).items())), row["seed"])
 
 
 def _has_several_units(cell: Mapping[str, Any]) -> bool:

@@ -28,8 +28,8 @@ from sim.memory import available_bytes
 from sim.metrics import Prediction, Scores, score
 from sim.networks.heads import mask_classes
 from sim.networks.registry import Network, NetworkSettings
-from sim.training import Recipe, TrainInfo, TrainSettings, make_train_on
-from sim.types import Array, Generator, Key, Spec
+from sim.training import Recipe, TrainInfo, TrainSettings, make_loss_path, make_train_on
+from sim.types import Array, Batch, Generator, Key, Spec
 
 EVALUATION_CHUNK = 500  # images scored at once: bounds the logits of a wide head
 HELD_BYTES = 2**26  # training images of one member above this size are drawn anew for each step instead of being held
@@ -175,61 +175,118 @@ def holds_images(settings: Settings, spec: Spec) -> bool:
     return isinstance(settings.learner, str) or 4 * rows * columns * settings.max_inputs <= HELD_BYTES
 
 
+class Drawn(NamedTuple):
+    """What a member starts from: it depends on the member's spec, number of inputs and keys alone.
+
+    Attributes:
+        world: what all images of the task share.
+        train: room for `max_inputs` images, of which the member learns from its first `num_inputs`; only those that
+            are scored where the others are drawn anew (`holds_images`).
+        test: the test images. test_weights: 1 for each that exists, 0 past the end of a finite stream.
+        parameters: initial weights; nothing for an exact learner.
+        order_key: key of the order of the training images and of their noise; the model key for an exact learner.
+    """
+
+    world: Any
+    train: Batch
+    test: Batch
+    test_weights: Array
+    parameters: Any
+    order_key: Key
+
+
+def draw_member(settings: Settings, member: Member) -> Drawn:
+    """Draw a member's task, images and initial weights, as its training does.
+
+    Args:
+        settings: static settings.
+        member: one member, without a population axis.
+    """
+    generator, spec = settings.generator, member.spec
+    num_inputs = jnp.asarray(member.num_inputs, jnp.int32)
+    world_key, image_key = jax.random.split(member.data_key)
+    world = generator.make_world(world_key, spec)
+    room = settings.max_inputs if holds_images(settings, spec) else min(settings.max_inputs, TRAIN_SCORED)
+    train = generator.draw(image_key, spec, world, jnp.arange(room))
+    test_indices = num_inputs + jnp.arange(settings.test_items)
+    test = generator.draw(image_key, spec, world, test_indices)
+    test_weights = (test_indices < generator.available(spec, world)).astype(jnp.float32)
+    if isinstance(settings.learner, str):
+        return Drawn(world, train, test, test_weights, (), member.model_key)
+    init_key, order_key = jax.random.split(member.model_key)
+    parameters = Network(settings.learner).init(init_key, train.images[:1])
+    return Drawn(world, train, test, test_weights, parameters, order_key)
+
+
+def _training_arguments(settings: Settings, member: Member, drawn: Drawn) -> tuple[Any, ...]:
+    """The arguments of `sim.training.make_train_on`'s function for a member that is a network."""
+    assert isinstance(settings.learner, NetworkSettings)
+    generator, spec = settings.generator, member.spec
+    num_labels = generator.num_labels(spec)
+    targets_of = partial(_head_targets, settings.learner, num_labels=num_labels)
+    held, held_targets = holds_images(settings, spec), targets_of(drawn.train.labels)
+    image_key = jax.random.split(member.data_key)[1]
+
+    def look(chosen: Array) -> tuple[Array, Array]:
+        if held:
+            return drawn.train.images[chosen], held_targets[chosen]
+        batch = generator.draw(image_key, spec, drawn.world, chosen)
+        return batch.images, targets_of(batch.labels)
+
+    classes = num_labels ** generator.units(spec) if settings.learner.head == "jway" else num_labels
+    num_inputs = jnp.asarray(member.num_inputs, jnp.int32)
+    return drawn.order_key, member.recipe, drawn.parameters, look, num_inputs, classes
+
+
 def make_member(settings: Settings) -> Callable[[Member], Results]:
     """Make the whole life of one member: draw the task, learn from I images, answer and be scored on fresh ones."""
     generator = settings.generator
 
     def run(member: Member) -> Results:
         spec, num_inputs = member.spec, jnp.asarray(member.num_inputs, jnp.int32)
-        world_key, image_key = jax.random.split(member.data_key)
-        world = generator.make_world(world_key, spec)
+        drawn = draw_member(settings, member)
+        train, test = drawn.train, drawn.test
         shown = min(settings.max_inputs, TRAIN_SCORED)
-        held = holds_images(settings, spec)
-        train = generator.draw(image_key, spec, world, jnp.arange(settings.max_inputs if held else shown))
-        test_indices = num_inputs + jnp.arange(settings.test_items)
-        test = generator.draw(image_key, spec, world, test_indices)
-        test_weights = (test_indices < generator.available(spec, world)).astype(jnp.float32)
         num_labels = generator.num_labels(spec)
         train_weights = (jnp.arange(shown) < num_inputs).astype(jnp.float32)
 
         if isinstance(settings.learner, str):
             learn = learners.LEARNERS[generator.name, settings.learner].learn
-            answer = learn(spec, world, train, num_inputs)
+            answer = learn(spec, drawn.world, train, num_inputs)
             prediction = in_chunks(lambda chunk: answer(*chunk), (test.images, test.labels))
             fitted = in_chunks(lambda chunk: answer(*chunk), (train.images[:shown], train.labels[:shown]))
             nothing = jnp.zeros((), jnp.int32)
             info = TrainInfo(nothing, jnp.asarray(True), jnp.asarray(True), jnp.zeros(()))
         else:
-            network = Network(settings.learner)
-            init_key, order_key = jax.random.split(member.model_key)
-            parameters = network.init(init_key, train.images[:1])
-            targets_of = partial(_head_targets, settings.learner, num_labels=num_labels)
-            held_targets = targets_of(train.labels)
-
-            def look(chosen: Array) -> tuple[Array, Array]:
-                if held:
-                    return train.images[chosen], held_targets[chosen]
-                batch = generator.draw(image_key, spec, world, chosen)
-                return batch.images, targets_of(batch.labels)
-
-            jway = settings.learner.head == "jway"
-            classes = num_labels ** generator.units(spec) if jway else num_labels
-            apply: Callable[[Any, Array], Any] = network.apply
+            apply: Callable[[Any, Array], Any] = Network(settings.learner).apply
             training = make_train_on(apply, settings.training)
-            parameters, info = training(order_key, member.recipe, parameters, look, num_inputs, classes)
+            parameters, info = training(*_training_arguments(settings, member, drawn))
             predict = partial(_predict, settings.learner, partial(apply, parameters), spec=spec, gen=generator)
             prediction = predict(images=test.images, labels=test.labels)
             fitted = predict(images=train.images[:shown], labels=train.labels[:shown])
 
         right = jnp.all(fitted.joint == train.labels[:shown], axis=1).astype(jnp.float32)
         train_accuracy = jnp.sum(right * train_weights) / jnp.maximum(jnp.sum(train_weights), 1.0)
-        scores = score(prediction, test.labels, test_weights, num_labels)
+        scores = score(prediction, test.labels, drawn.test_weights, num_labels)
         if not settings.keep_ranks:
             return Results(scores, train_accuracy, info)
-        ranks = rank_classes(prediction, num_labels ** generator.units(spec), test_weights)
+        ranks = rank_classes(prediction, num_labels ** generator.units(spec), drawn.test_weights)
         return Results(scores, train_accuracy, info, ranks)
 
     return run
+
+
+def loss_path(settings: Settings, member: Member) -> Array:
+    """Train one network once more and return its loss by block; see `sim.training.make_loss_path`.
+
+    Raises:
+        ValueError: an exact learner, which has no loss.
+    """
+    if isinstance(settings.learner, str):
+        raise ValueError(f"a loss path needs a network, got the exact learner {settings.learner!r}")
+    apply: Callable[[Any, Array], Any] = Network(settings.learner).apply
+    path = make_loss_path(apply, settings.training)
+    return jax.jit(lambda member: path(*_training_arguments(settings, member, draw_member(settings, member))))(member)
 
 
 @lru_cache(maxsize=64)

@@ -118,50 +118,7 @@ def _is_flat(summed: Array, block: Array, min_blocks: int) -> Array:
     return (block >= min_blocks) & ((gain < RELATIVE_GAIN * before) | (gain < ABSOLUTE_GAIN))
 
 
-def make_train(apply: Callable[[Any, Array], Array], settings: TrainSettings) -> Callable[..., tuple[Any, TrainInfo]]:
-    """Make the training of one network on images that are held; a pure function that jit, vmap and lax.map may wrap.
-
-    Args:
-        apply: (parameters, images) -> logits of shape (batch, units, classes).
-        settings: static settings.
-
-    Returns:
-        train(key, recipe, parameters, images, targets, num_inputs, num_classes) -> (parameters, TrainInfo), where
-        only the first `num_inputs` of the images are ever used.
-
-    Example:
-        >>> import jax, jax.numpy as jnp
-        >>> train = make_train(lambda w, x: (x.reshape(-1, 1) * w)[:, None, :], TrainSettings(batch_size=4))
-        >>> x, y = jnp.linspace(-1.0, 1.0, 16).reshape(16, 1, 1), jnp.repeat(jnp.array([0, 1]), 8)[:, None]
-        >>> weights, info = train(jax.random.key(0), Recipe(0.1, 0.0, 0.0, 2000), jnp.zeros((1, 2)), x, y, 16, 2)
-        >>> bool(weights[0, 1] > weights[0, 0])
-        True
-    """
-    train_on = make_train_on(apply, settings)
-
-    def train(
-        key: Key, recipe: Recipe, parameters: Any, images: Array, targets: Array, num_inputs: Array, num_classes: Array
-    ) -> tuple[Any, TrainInfo]:
-        held = jnp.asarray(images), jnp.asarray(targets)
-        return train_on(
-            key, recipe, parameters, lambda chosen: (held[0][chosen], held[1][chosen]), num_inputs, num_classes
-        )
-
-    return train
-
-
-def make_train_on(
-    apply: Callable[[Any, Array], Array], settings: TrainSettings
-) -> Callable[..., tuple[Any, TrainInfo]]:
-    """Make the training of one network on images that are looked up, or drawn anew, by their numbers.
-
-    Args:
-        apply, settings: as in `make_train`.
-
-    Returns:
-        train(key, recipe, parameters, look, num_inputs, num_classes) -> (parameters, TrainInfo), where
-        look(indices) -> (images, targets) is asked for int32 indices below `num_inputs`, any number of them.
-    """
+def _make_loop(apply: Callable[[Any, Array], Array], settings: TrainSettings) -> Callable[..., _State]:
     optimizer = optax.scale_by_adam()
     min_blocks = max(settings.min_steps // BLOCK, 4)
 
@@ -172,7 +129,7 @@ def make_train_on(
         look: Callable[[Array], tuple[Array, Array]],
         num_inputs: Array,
         num_classes: Array,
-    ) -> tuple[Any, TrainInfo]:
+    ) -> _State:
         noisy = _any_noise(jnp.asarray(recipe.input_noise, jnp.float32))
 
         def loss_of(parameters: Any, batch: Array, labels: Array) -> Array:
@@ -231,8 +188,82 @@ def make_train_on(
             parameters, optimizer.init(parameters), jnp.zeros((), jnp.int32), jnp.zeros(MAX_BLOCKS + 1),
             end - end // (DECAY_SHARE + 1), end, jnp.asarray(False), jnp.asarray(True),
         )  # fmt: skip
-        state = lax.while_loop(lambda s: (s.block < s.end) & s.finite, run_block, state)
+        return lax.while_loop(lambda s: (s.block < s.end) & s.finite, run_block, state)
+
+    return train
+
+
+def make_train_on(
+    apply: Callable[[Any, Array], Array], settings: TrainSettings
+) -> Callable[..., tuple[Any, TrainInfo]]:
+    """Make the training of one network on images that are looked up, or drawn anew, by their numbers.
+
+    Args:
+        apply, settings: as in `make_train`.
+
+    Returns:
+        train(key, recipe, parameters, look, num_inputs, num_classes) -> (parameters, TrainInfo), where
+        look(indices) -> (images, targets) is asked for int32 indices below `num_inputs`, any number of them.
+    """
+    loop = _make_loop(apply, settings)
+
+    def train(*arguments: Any) -> tuple[Any, TrainInfo]:
+        state = loop(*arguments)
         last = state.summed[state.block] - state.summed[jnp.maximum(state.block - 1, 0)]
         return state.parameters, TrainInfo(state.block * BLOCK, state.flat, state.finite, last)
 
     return train
+
+
+def make_train(apply: Callable[[Any, Array], Array], settings: TrainSettings) -> Callable[..., tuple[Any, TrainInfo]]:
+    """Make the training of one network on images that are held; a pure function that jit, vmap and lax.map may wrap.
+
+    Args:
+        apply: (parameters, images) -> logits of shape (batch, units, classes).
+        settings: static settings.
+
+    Returns:
+        train(key, recipe, parameters, images, targets, num_inputs, num_classes) -> (parameters, TrainInfo), where
+        only the first `num_inputs` of the images are ever used.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> train = make_train(lambda w, x: (x.reshape(-1, 1) * w)[:, None, :], TrainSettings(batch_size=4))
+        >>> x, y = jnp.linspace(-1.0, 1.0, 16).reshape(16, 1, 1), jnp.repeat(jnp.array([0, 1]), 8)[:, None]
+        >>> weights, info = train(jax.random.key(0), Recipe(0.1, 0.0, 0.0, 2000), jnp.zeros((1, 2)), x, y, 16, 2)
+        >>> bool(weights[0, 1] > weights[0, 0])
+        True
+    """
+    train_on = make_train_on(apply, settings)
+
+    def train(
+        key: Key, recipe: Recipe, parameters: Any, images: Array, targets: Array, num_inputs: Array, num_classes: Array
+    ) -> tuple[Any, TrainInfo]:
+        held = jnp.asarray(images), jnp.asarray(targets)
+        return train_on(
+            key, recipe, parameters, lambda chosen: (held[0][chosen], held[1][chosen]), num_inputs, num_classes
+        )
+
+    return train
+
+
+def make_loss_path(apply: Callable[[Any, Array], Array], settings: TrainSettings) -> Callable[..., Array]:
+    """Make a function with the arguments of `make_train_on`'s that trains and returns the mean loss of each block of
+    `BLOCK` steps, nats a unit, float32, shape (MAX_BLOCKS,): NaN after the end, and in the block that diverged.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> path = make_loss_path(lambda w, x: (x.reshape(-1, 1) * w)[:, None, :], TrainSettings(batch_size=4))
+        >>> x, y = jnp.linspace(-1.0, 1.0, 16).reshape(16, 1, 1), jnp.repeat(jnp.array([0, 1]), 8)[:, None]
+        >>> look = lambda chosen: (x[chosen], y[chosen])
+        >>> losses = path(jax.random.key(0), Recipe(0.1, 0.0, 0.0, 200), jnp.zeros((1, 2)), look, 16, 2)
+        >>> int(jnp.isfinite(losses).sum()), bool(losses[3] < losses[0])
+        (4, True)
+    """
+    loop = _make_loop(apply, settings)
+
+    def path(*arguments: Any) -> Array:
+        state = loop(*arguments)
+        return jnp.where(jnp.arange(MAX_BLOCKS) < state.block, jnp.diff(state.summed), jnp.nan)
+
+    return path

@@ -58,9 +58,10 @@ def run(
     target = open_store(store) or writing_store()
     if dry_run:
         start_jax()
-        from experiments.runner import plan
+        from experiments.cost import plan
+        from experiments.runner import make_batches
 
-        planned = plan(found, preset, target, overrides, seeds)
+        planned = plan(found, preset, target, overrides, seeds, make_batches)
         (print_json if json else print_facts)(planned)
         return 0
     target.check_writable()
@@ -111,6 +112,7 @@ def status(
         "failed": failed,
         "diverged": states.count("diverged"),
         "seconds_left": _seconds_left(selection),
+        **_last_run(selection, study),
         "store": selection.name,
     }
     if json:
@@ -119,6 +121,13 @@ def status(
         left = summary["seconds_left"]
         print_facts({**summary, "seconds_left": "unknown" if left is None else f"about {duration(left)}"})
     return 0
+
+
+def _last_run(selection: "Selection", study: str) -> dict[str, float | None]:
+    """Seconds of the preset's last full run, as they were predicted and as they were; None where none is known."""
+    runs = [entry for entry in selection.store.ledger(study) if entry.get("preset") == selection.preset]
+    last = runs[-1] if runs else {}
+    return {"last_run_predicted_seconds": last.get("predicted_seconds"), "last_run_seconds": last.get("seconds")}
 
 
 def _seconds_left(selection: "Selection") -> float | None:

@@ -69,7 +69,8 @@ def world(monkeypatch, tmp_path):
     fits = [{"law": "hill", "arm": "bayes", "metric": "exact_match", "parameters": {"a": {"value": 1.0}}}]
     figures = {"collapse": types.SimpleNamespace(summary="one curve"), "heads": types.SimpleNamespace(summary="four")}
     module("experiments.studies.registry", STUDIES={"demo": demo, "other": other})
-    module("experiments.runner", run_study=run_study, plan=lambda *arguments: {"trials": 8, "pending": 8})
+    module("experiments.runner", run_study=run_study, make_batches=None)
+    module("experiments.cost", plan=lambda *arguments: {"trials": 8, "pending": 8})
     module("experiments.fitting", fit_study=lambda name, table: fits)
     module("experiments.verdicts", judge_study=judge_study)
     module("paper_figures.registry", FIGURES=figures, write_figures=write_figures)
@@ -172,7 +173,7 @@ def test_run_then_rerun_then_status(capsim, store):
     found = json.loads(capsim("status", "demo", "--store", store, "--preset", "laptop", "--json")[1])
     assert found == {
         "study": "demo", "preset": "laptop", "done": 8, "pending": 4, "failed": 0, "diverged": 0,
-        "seconds_left": 8.0, "store": store,
+        "seconds_left": 8.0, "last_run_predicted_seconds": None, "last_run_seconds": None, "store": store,
     }  # fmt: skip
     assert re.search(r"seconds left +about 8 s", capsim("status", "demo", "--store", store, "--preset", "laptop")[1])
 

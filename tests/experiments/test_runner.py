@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from experiments import cost as cost_model
 from experiments import runner
 from experiments.records import COLUMNS, root_hash, to_rows
 from experiments.runner import make_batches, run, run_batch, run_study, run_trials
@@ -88,7 +89,7 @@ def test_a_run_stores_one_whole_row_a_trial(finished):
 def test_cost_counts_steps_images_and_every_use_of_a_weight():
     def cost(**factors):
         (trial,) = Sweep(seeds=1, test_items=1, inputs=64, **factors).trials()
-        return runner.predicted_cost(trial, runner.make_task(trial)) - runner.OVERHEAD
+        return cost_model.predicted_cost(trial, runner.make_task(trial)) - cost_model.OVERHEAD
 
     assert cost(network="bayes", outputs=4) == 0
     linear = {"network": "linear", "outputs": 16, "dimension": 64, "batch_size": 10, "max_steps": 100}
@@ -297,14 +298,6 @@ def test_a_study_run_reports_itself_and_enters_the_ledger_once(tmp_path, monkeyp
     run_study(study, "smoke", store, overrides={"inputs": [16, 48]})  # not the preset: no full run
     assert [entry["rule_hash"] for entry in store.ledger("tiny")] == [rule_hash(study)]
     assert store.ledger("tiny")[0]["root_hash"] == first["root_hash"]
-
-
-def test_a_plan_counts_without_training(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "train_population", lambda *a, **k: pytest.fail("trained"))
-    found = runner.plan(make_study(), "smoke", Store(tmp_path), {}, None)
-    assert {name: found[name] for name in ("trials", "pending", "batches", "programs")} == {
-        "trials": 2, "pending": 2, "batches": 1, "programs": 1,
-    }  # fmt: skip
 
 
 def test_a_sweep_of_ones_own_takes_two_lines(tmp_path, monkeypatch):

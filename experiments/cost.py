@@ -1,0 +1,175 @@
+"""What a run will cost: operations of a trial, and from them seconds and memory, before anything is trained."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+
+from experiments.spec import Study, Trial, trial_of
+from experiments.store import COMMITTED, Store, settled
+from experiments.tasks import Task, make_task
+from sim.networks.registry import NetworkSettings, num_parameters
+from sim.population import EVALUATION_CHUNK, Settings, draw_member
+
+OVERHEAD = 5e9  # operations in the time that drawing, scoring and storing a trial take, about a twentieth of a second
+DEFAULT_RATE = 1.6e11  # operations of the budget a second where nothing was measured: the reference run on two cores
+COMPILE_SECONDS = 6.0  # a program that the cache does not hold: 4 to 8 seconds on one core
+WEIGHT_COPIES = 5  # weights, their gradient, two moments and an update
+IMAGE_COPIES = 4  # an image, and the random words, uniform and normal numbers that it is made of
+SCORE_COPIES = 2  # log probabilities of all images, and what is made of them
+
+Kind = tuple[
+    str, str, str
+]  # generator, network, head: trials that share their pace and the part of the budget they use
+
+
+class Planned(Protocol):
+    """What is asked of a batch; see `experiments.runner.Batch`."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def trials(self) -> tuple[Trial, ...]: ...
+    @property
+    def tasks(self) -> tuple[Task, ...]: ...
+    @property
+    def slots(self) -> int: ...
+
+
+Group = Callable[[Sequence[Trial], Iterable[str], int], Sequence[Planned]]
+
+
+def predicted_cost(trial: Trial, task: Task) -> float:
+    """Operations of a trial that uses its whole budget of steps: for the order of trials and the time that is left.
+
+    A step costs 6 operations a weight and image (forward 2, backward 4); a weight that is shared over pixels or tiles
+    is used once for each.
+    """
+    learner, factors = task.settings.learner, dict(trial.factors)
+    if isinstance(learner, str):
+        return OVERHEAD
+    rows, columns = learner.image_shape
+    uses = rows * columns if learner.network == "conv" else learner.units if learner.head == "shared" else 1
+    images = 6.0 * factors["batch_size"] * factors["max_steps"] + 2.0 * factors["test_items"]
+    return OVERHEAD + images * uses * num_parameters(learner)
+
+
+def _kind(trial: Trial) -> Kind:
+    factors = dict(trial.factors)
+    return factors["generator"], factors["network"], factors.get("head", "")
+
+
+def measure_pace(store: Store) -> dict[Kind, tuple[float, float]]:
+    """Seconds that the stored trials of a kind took, and the operations that were predicted for them.
+
+    A trial's seconds are its share of its batch, compilation included, on all devices of the machine that ran it.
+    """
+    found: dict[Kind, tuple[float, float]] = {}
+    names = sorted(path.name for path in store.path.iterdir() if path.is_dir()) if store.path.is_dir() else []
+    for name in names:
+        if not store.holds(name):
+            continue
+        for row in store.read(name).table.select(["factors_json", "seed", "status", "seconds"]).to_pylist():
+            if row["status"] == "failed" or not row["seconds"] or not row["factors_json"]:
+                continue
+            trial = trial_of(row)
+            seconds, operations = found.get(_kind(trial), (0.0, 0.0))
+            cost = predicted_cost(trial, make_task(trial))
+            found[_kind(trial)] = seconds + row["seconds"], operations + cost
+    return found
+
+
+def _pace(store: Store) -> tuple[dict[Kind, tuple[float, float]], str]:
+    for source, name in ((store, str(store)), (Store(COMMITTED), "the committed results")):
+        measured = measure_pace(source)
+        if measured:
+            return measured, f"measured seconds in {name}"
+    return {}, f"an assumed {DEFAULT_RATE:.0e} operations a second"
+
+
+def predicted_seconds(batches: Iterable[Planned], store: Store) -> float:
+    """Seconds that batches will take: operations times the measured seconds an operation of trials of their kind, and
+    `COMPILE_SECONDS` for each program.
+
+    Measured is the store itself, else the committed results; a kind that neither has goes at the pace of all kinds
+    together, and without any record at `DEFAULT_RATE`.
+
+    Args:
+        batches: what is to be run; see `experiments.runner.make_batches`.
+        store: where the run will write.
+    """
+    return _seconds(batches, _pace(store)[0])
+
+
+def _seconds(batches: Iterable[Planned], measured: Mapping[Kind, tuple[float, float]]) -> float:
+    sums = np.sum(list(measured.values()), axis=0) if measured else (1.0, DEFAULT_RATE)
+    listed = list(batches)
+    total = COMPILE_SECONDS * len({(batch.settings, batch.slots) for batch in listed})
+    for batch in listed:
+        for trial, task in zip(batch.trials, batch.tasks, strict=True):
+            seconds, operations = measured.get(_kind(trial), sums)
+            total += predicted_cost(trial, task) * float(seconds / operations)
+    return total
+
+
+def member_bytes(settings: Settings, task: Task) -> int:
+    """Bytes of the arrays that one member holds while it is trained and scored: an estimate from their sizes.
+
+    Images, labels and task are counted `IMAGE_COPIES` times, weights `WEIGHT_COPIES` times, and the log probabilities
+    of the test images `SCORE_COPIES` times; what the compiler adds or saves is not known.
+    """
+    member = task.member._replace(data_key=jax.random.key(0), model_key=jax.random.key(0))
+    drawn = jax.eval_shape(lambda member: draw_member(settings, member), member)
+    weights = _bytes(drawn.parameters)
+    generator, spec = settings.generator, task.member.spec
+    network = settings.learner if isinstance(settings.learner, NetworkSettings) else None
+    units = network.units if network else generator.units(spec)
+    classes = network.classes if network else generator.max_labels(spec)
+    scored = max(settings.test_items, EVALUATION_CHUNK) * units * classes * 4
+    images = _bytes((drawn.world, drawn.train, drawn.test))
+    return IMAGE_COPIES * images + WEIGHT_COPIES * weights + SCORE_COPIES * scored
+
+
+def _bytes(tree: Any) -> int:
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def plan(
+    study: Study,
+    preset: str,
+    store: Store,
+    overrides: Mapping[str, Sequence[Any]],
+    seeds: int | None,
+    group: Group,
+) -> dict[str, Any]:
+    """What `run` would do, without doing it.
+
+    Args:
+        group: how trials become batches: `experiments.runner.make_batches`.
+
+    Returns:
+        trials, pending, batches, compiled programs, predicted seconds and what they are taken from, and the peak
+        memory in megabytes, estimated from the sizes of the arrays of one member on each device.
+    """
+    trials = study.trials(preset, overrides, seeds)
+    done = settled(store.read(study.name).table)
+    pending = [trial.identity for trial in trials if trial.identity not in done]
+    devices = len(jax.local_devices())
+    batches = group(trials, pending, devices)
+    largest = {(batch.settings, batch.slots): batch for batch in batches}
+    measured, source = _pace(store)
+    return {
+        "study": study.name,
+        "preset": preset,
+        "trials": len(trials),
+        "pending": len(pending),
+        "batches": len(batches),
+        "programs": len(largest),
+        "predicted_seconds": round(_seconds(batches, measured), 1),
+        "predicted_from": source,
+        "peak_megabytes": round(
+            max((member_bytes(b.settings, b.tasks[0]) for b in largest.values()), default=0) * devices / 1e6, 1
+        ),
+        "store": str(store.path),
+    }
