@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from experiments import records
 from experiments.factors import UsageError
-from experiments.records import COLUMNS, TOLERANCE, clean_row, merge, to_rows, to_table
+from experiments.merging import merge_parts
+from experiments.records import COLUMNS, TOLERANCE, clean_row, to_rows, to_table
+from experiments.segments import Part
 from experiments.store import Store, default_store, root_hash, select, settled, writing_store
 
 
@@ -145,27 +147,6 @@ def test_a_fresh_temporary_file_belongs_to_a_living_writer(store):
     store.publish("demo", [make_row(1)])
     (store.folder("demo") / "pending" / ".9-9.tmp").write_text("half")
     assert store.read("demo").problems == []
-
-
-class Crash(BaseException):
-    """A kill: no handler of the store may take it for an error."""
-
-
-def crash_at(monkeypatch, k):
-    """Let the k-th file operation (counted over all kinds) end the process, before it takes effect."""
-    count = iter(range(1, 10**6))
-
-    def guarded(function):
-        def call(*args, **kwargs):
-            if next(count) >= k:  # a dead process does nothing more, its clean-up included
-                raise Crash
-            return function(*args, **kwargs)
-
-        return call
-
-    for name in ("replace", "fsync", "unlink"):
-        monkeypatch.setattr(os, name, guarded(getattr(os, name)))
-    monkeypatch.setattr("pathlib.Path.mkdir", guarded(__import__("pathlib").Path.mkdir))
 
 
 def files_whole(store):
@@ -303,18 +284,24 @@ ROWS = st.builds(
 )
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 1), ROWS), max_size=12), st.randoms())
-def test_merging_does_not_depend_on_order(sources, random):
-    shuffled = list(sources)
+@given(st.lists(st.tuples(st.booleans(), st.lists(ROWS, max_size=4)), max_size=4), st.randoms())
+def test_merging_does_not_depend_on_order(files, random):
+    parts = [
+        Part(f"{name}", pending, to_table(clean_row(row) for row in sorted(rows, key=lambda row: row["identity"])))
+        for name, (pending, rows) in enumerate(files)
+    ]
+    shuffled = list(parts)
     random.shuffle(shuffled)
-    winners, problems = merge(sources)
-    again, told_again = merge(shuffled)
-    assert winners == again
-    assert sorted(problems) == sorted(told_again)
-    assert set(winners) == {row["identity"] for _, _, row in sources}
-    for row in winners.values():
-        statuses = {other["status"] for _, _, other in sources if other["identity"] == row["identity"]}
+    merged, again = merge_parts(parts, list(COLUMNS)), merge_parts(shuffled, list(COLUMNS))
+    assert merged.table.equals(again.table)
+    assert sorted(merged.problems) == sorted(again.problems)
+    rows = [row for _, held in files for row in held]
+    assert merged.table["identity"].to_pylist() == sorted({row["identity"] for row in rows})
+    for index, row in enumerate(to_rows(merged.table)):
+        statuses = {other["status"] for other in rows if other["identity"] == row["identity"]}
         assert row["status"] != "failed" or statuses == {"failed"}
+        origin = parts[merged.origin[index]]
+        assert to_rows(origin.rows(merged.place[index : index + 1])) == [row]
 
 
 @given(st.lists(ROWS, max_size=5))
