@@ -22,13 +22,24 @@ FAULTS = {
     "short": "a write takes half and says so",
     "torn": "a write takes half and says it took all",
     "kill": "the process ends before it, a write in its middle",
-    "kill after": "the process ends after it",
 }
 NEEDS_ROOM = ("create", "append", "write", "make_folder", "rename")
+CHANGES = (*NEEDS_ROOM, "remove", "sync", "sync_folder")
 
 
-class Killed(BaseException):  # noqa: N818 - a kill is no error, and nobody may handle it as one
-    """The process is gone: every later operation raises this too."""
+def concerns(fault: str, operation: str) -> bool:
+    """Whether a fault can hit an operation so that it makes a difference: to be killed before a read is to be killed
+    before what comes next, and the clock never fails.
+    """
+    if fault in ("short", "torn"):
+        return operation == "write"
+    if fault == "ENOSPC":
+        return operation in NEEDS_ROOM
+    return operation in CHANGES if fault in ("kill", "EIO after") else operation != "now"
+
+
+class Killed(BaseException):
+    """The process is gone: no error that anybody could handle; every later operation raises it too."""
 
 
 def _guarded(name: str) -> Callable[..., Any]:
@@ -48,7 +59,7 @@ class FailingFiles(Files):
         forever: whether all later operations fail too; a kill is always for ever.
 
     Attributes:
-        count: operations so far. struck: the operations that failed.
+        done: the operations so far, by name. struck: those that failed.
 
     Example:
         >>> files = FailingFiles(Files(), at=2, fault="EIO")
@@ -60,7 +71,8 @@ class FailingFiles(Files):
 
     def __init__(self, inner: Files, at: int, fault: str, forever: bool = False) -> None:
         self.inner, self.at, self.fault, self.forever = inner, at, fault, forever
-        self.count, self.dead = 0, False
+        self.dead = False
+        self.done: list[str] = []
         self.struck: list[str] = []
         self._open: set[int] = set()
 
@@ -68,16 +80,14 @@ class FailingFiles(Files):
         """Do an operation, or let it fail."""
         if self.dead:
             raise Killed
-        self.count += 1
-        due = self.count == self.at or (self.forever and self.count > self.at)
-        if not due or not self._concerns(name):
+        self.done.append(name)
+        due = len(self.done) == self.at or (self.forever and len(self.done) > self.at)
+        if not due or not concerns(self.fault, name):
             return self._do(name, *arguments)
         self.struck.append(name)
         half = arguments[1][: len(arguments[1]) // 2] if name == "write" else b""
-        if self.fault.startswith("kill"):
-            if self.fault == "kill after":
-                self._do(name, *arguments)
-            elif half:
+        if self.fault == "kill":
+            if half:
                 self._do(name, arguments[0], half)
             self._die()
         if self.fault in ("short", "torn"):
@@ -87,13 +97,6 @@ class FailingFiles(Files):
             self._do(name, *arguments)
         number = errno.ENOSPC if self.fault == "ENOSPC" else errno.EIO
         raise OSError(number, os.strerror(number), str(arguments[0]) if arguments else None)
-
-    def _concerns(self, name: str) -> bool:
-        if self.fault in ("short", "torn"):
-            return name == "write"
-        if self.fault == "ENOSPC":
-            return name in NEEDS_ROOM
-        return name != "now" or self.fault.startswith("kill")  # a clock does not fail
 
     def _do(self, name: str, *arguments: Any) -> Any:
         result = getattr(self.inner, name)(*arguments)

@@ -106,6 +106,8 @@ def equal_to_previous(table: pa.Table) -> np.ndarray:
 
 
 def _equal(first: pa.ChunkedArray, second: pa.ChunkedArray) -> np.ndarray:
+    if first.null_count == second.null_count == len(first):
+        return np.ones(len(first), bool)
     if pa.types.is_nested(first.type):
         return np.array([a == b for a, b in zip(first.to_pylist(), second.to_pylist(), strict=True)], bool)
     both = pc.and_(pc.is_null(first), pc.is_null(second))
@@ -145,7 +147,7 @@ def choose_segments(rows: Sequence[int], counting: Sequence[int], new: int) -> l
 
 def gather(parts: Sequence[Part], extra: pa.Table) -> pa.Table:
     """What a new segment holds: the rows of the parts and extra ones, sorted; equal and agreeing rows once."""
-    everything = [*(Part(part.name, part.pending, part.rows()) for part in parts), Part("", True, extra)]
+    everything = [*parts, Part("", True, extra)]
     merged = merge_parts(everything, list(COLUMNS))
     if not merged.others:
         return merged.table
@@ -160,8 +162,9 @@ def inside(table: pa.Table, parts: Sequence[Part]) -> np.ndarray:
         left = np.flatnonzero(~held)
         rows = table.take(pa.array(left))
         there = pc.is_in(part.table["identity"], value_set=rows["identity"].combine_chunks())
-        stored = part.rows(np.flatnonzero(np.asarray(there, bool)))
-        if stored.num_rows:
+        places = np.flatnonzero(np.asarray(there, bool))
+        if places.size:
+            stored = part.rows(places)
             index = pc.index_in(rows["identity"], value_set=stored["identity"].combine_chunks())
             same = np.asarray(pc.is_valid(index), bool)
             first = stored.take(pc.fill_null(index, 0))

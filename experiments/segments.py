@@ -17,6 +17,7 @@ from experiments.records import COLUMNS, SCHEMA, STATUSES, Row, clean_row, to_ta
 from experiments.spec import canonical_json
 
 FORMAT = "capsim rows 1"
+SMALL_BYTES = 2**20  # a segment below is decoded whole at once, as its whole rows are often needed next
 GROUP_ROWS = 50_000  # rows that are read together where a few whole rows of a large segment are needed
 
 
@@ -60,15 +61,16 @@ def decode_segment(
     if unknown:
         raise ValueError(f"has columns of another version: {', '.join(unknown)}")
     names = [name for name in columns if name in schema.names]
+    threads = file.metadata.num_rows > GROUP_ROWS  # waking them takes longer than to read little
     if places is None:
-        found = file.read(columns=names)
+        found = file.read(columns=names, use_threads=threads)
     else:
         sizes = np.array([file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)], np.int64)
         starts = np.cumsum(sizes) - sizes
         group = np.searchsorted(starts + sizes, places, side="right")
         needed = np.unique(group)
         moved = np.cumsum(sizes[needed]) - sizes[needed]  # where the groups that are read begin
-        found = file.read_row_groups(needed.tolist(), columns=names)
+        found = file.read_row_groups(needed.tolist(), columns=names, use_threads=threads)
         found = found.take(pa.array(places - starts[group] + moved[np.searchsorted(needed, group)]))
     return _checked(found, columns)
 
@@ -83,7 +85,7 @@ def _checked(found: pa.Table, columns: Sequence[str]) -> pa.Table:
     if not pc.all(pc.fill_null(valid, False), min_count=0).as_py():
         raise ValueError(f"has rows without identity or with a status other than {', '.join(STATUSES)}")
     for place, name in enumerate(columns):
-        if pa.types.is_floating(COLUMNS[name]):
+        if pa.types.is_floating(COLUMNS[name]) and table[name].null_count < table.num_rows:
             finite = pc.is_finite(table[name])
             if not pc.all(finite, min_count=0).as_py():
                 table = table.set_column(place, SCHEMA.field(name), pc.if_else(finite, table[name], None))
@@ -104,13 +106,15 @@ class Part:
 
     def rows(self, places: np.ndarray | None = None) -> pa.Table:
         """All columns of the rows at some places, increasing; by default of all."""
-        if self._content is not None:
+        if self._content is not None and self.table.num_columns < len(COLUMNS):
             return decode_segment(self._content, places=places)
-        return self.table if places is None else self.table.take(pa.array(places))
+        whole = self.table.select(list(COLUMNS))
+        return whole if places is None else whole.take(pa.array(places))
 
 
 def read_part(name: str, content: bytes, columns: Sequence[str]) -> Part:
-    """The named columns of a file; ValueError, KeyError, TypeError or ArrowException where it is none."""
+    """The named columns of a file, or all of a small one; ValueError, KeyError or TypeError where it is none."""
     if name.endswith(".json"):
         return Part(name, True, decode_pending(content))
-    return Part(name, False, decode_segment(content, columns), content)
+    small = len(content) < SMALL_BYTES
+    return Part(name, False, decode_segment(content, tuple(COLUMNS) if small else columns), content)

@@ -155,11 +155,12 @@ class Store:
         if new.any() or len(gathered) > 1:
             extra = whole_rows(parts, merged.origin[new], merged.place[new])
             try:
-                written = self._write_segment(folder, gather([parts[i] for i in gathered], extra))
+                whole = {i: Part(parts[i].name, False, parts[i].rows()) for i in gathered}
+                written = self._write_segment(folder, gather(list(whole.values()), extra))
             except GoneError:  # another process has already gathered it into a newer one
                 return
             proof = [written, *(parts[i] for i in segments if i not in gathered)]
-            old = [paths[i] for i in gathered if inside(parts[i].rows(), [written]).all()]
+            old = [paths[i] for i, part in whole.items() if inside(part.table, [written]).all()]
         else:
             old = []
             self._files.sync_folder(folder)  # a segment whose writer could not do so may be the proof
@@ -177,7 +178,7 @@ class Store:
     def _write_segment(self, folder: Path, table: pa.Table) -> Part:
         """Write a segment and read it back from the disk."""
         path = self._hashed.write(folder, "rows-{}.parquet", encode_segment(table))
-        written = self._hashed.load(path, SEGMENT, functools.partial(read_part, columns=KEYS))
+        written = self._hashed.load(path, SEGMENT, functools.partial(read_part, columns=tuple(COLUMNS)))
         if not isinstance(written, Part):
             raise OSError(errno.EIO, str(written), str(path))
         return written
@@ -232,12 +233,14 @@ class Store:
         folder, found = self.folder(study) / "receipts", []
         problems: list[str] = []
         for name in self._hashed.list(folder, problems):
-            with contextlib.suppress(GoneError):
-                entry = self._hashed.load(folder / name, PENDING, lambda _, content: json.loads(content))
+            try:
+                entry = self._hashed.load(folder / name, PENDING, lambda _, content: dict(json.loads(content)))
                 if isinstance(entry, dict):
                     found.append((self._files.kind(folder / name)[1], name, entry))
                 elif entry is not None:
-                    problems.append(str(entry))
+                    problems.append(entry)
+            except (GoneError, OSError) as error:
+                problems.append(one_line(folder / name, error))
         return [entry for *_, entry in sorted(found, key=lambda item: item[:2])], problems
 
     def _ledger_lines(self, study: str) -> tuple[list[dict[str, Any]], list[str]]:

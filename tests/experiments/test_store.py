@@ -1,8 +1,10 @@
 """The store: nothing lost, nothing double, nothing dropped in silence, whenever the writer dies."""
 
+import errno
 import json
 import multiprocessing
 import os
+import shutil
 import time
 
 import pyarrow.parquet as pq
@@ -12,7 +14,9 @@ from hypothesis import strategies as st
 
 from experiments import records
 from experiments.factors import UsageError
-from experiments.merging import merge_parts
+from experiments.faults import FailingFiles, Killed, concerns
+from experiments.files import Files
+from experiments.merging import inside, merge_parts
 from experiments.records import COLUMNS, TOLERANCE, clean_row, to_rows, to_table
 from experiments.segments import Part
 from experiments.store import Store, default_store, root_hash, select, settled, writing_store
@@ -149,68 +153,67 @@ def test_a_fresh_temporary_file_belongs_to_a_living_writer(store):
     assert store.read("demo").problems == []
 
 
-def files_whole(store):
-    """Every file that has a final name can be read."""
-    return store.read("demo").problems == []
-
-
-def test_publishing_survives_a_kill_at_every_step(tmp_path):
-    done, k = False, 0
-    while not done:
-        k += 1
-        store = Store(tmp_path / str(k))
-        with pytest.MonkeyPatch.context() as patch:
-            crash_at(patch, k)
-            try:
-                store.publish("demo", [make_row(1), make_row(2)])
-                done = True
-            except Crash:
-                pass
-        assert identities(store) in ([], ["00000001", "00000002"]), "all rows of a batch or none"
-        assert files_whole(store)
-        store.publish("demo", [make_row(1), make_row(2)])
-        assert identities(store) == ["00000001", "00000002"]
-    assert k > 6, "folders, file, rename and folder entries each count as a step"
-
-
-def test_compaction_survives_a_kill_at_every_step(tmp_path):
-    done, k, steps_with_rows_in_two_places = False, 0, 0
-    while not done:
-        k += 1
-        store = Store(tmp_path / str(k))
-        store.publish("demo", [make_row(1), make_row(2, status="failed")])
+def test_a_kill_at_every_step_on_a_real_disk(tmp_path):
+    """As in test_store_faults.py on a simulated one; here with what the system really does."""
+    first = Store(tmp_path / "first")
+    first.publish("demo", [make_row(1), make_row(2, status="failed")])
+    first.compact("demo")
+    first.publish("demo", [make_row(2), make_row(3)])
+    before, killed = first.read("demo").table, []
+    shutil.copytree(first.path, tmp_path / "clean")
+    clean = FailingFiles(Files(), 10**9, "kill")
+    Store(tmp_path / "clean", clean).compact("demo")
+    for k in (k for k, name in enumerate(clean.done, start=1) if concerns("kill", name)):
+        store = Store(shutil.copytree(first.path, tmp_path / str(k)))
+        files = FailingFiles(Files(), k, "kill")
+        with pytest.raises(Killed):
+            Store(store.path, files).compact("demo")
+        killed += files.struck
+        assert store.read("demo") == (before, []), f"killed at step {k}"
         store.compact("demo")
-        for name in (2, 3, 4):
-            store.publish("demo", [make_row(name)])
-        before = store.read("demo").table
-        with pytest.MonkeyPatch.context() as patch:
-            crash_at(patch, k)
-            try:
-                store.compact("demo")
-                done = True
-            except Crash:
-                pass
-        steps_with_rows_in_two_places += len(list(store.folder("demo").rglob("*.*"))) > 4
-        assert store.read("demo").table.equals(before), f"killed at step {k}"
-        assert files_whole(store)
-        store.compact("demo")
-        assert store.read("demo").table.equals(before)
-        assert len(list(store.folder("demo").rglob("*.parquet"))) == 1
-        assert not list(store.folder("demo").glob("pending/*.json"))
-    assert k >= 8, "fsync, rename, fsync, four deletions and a last fsync"
-    assert steps_with_rows_in_two_places, "the test saw compaction half way"
+        assert store.read("demo") == (before, [])
+        assert len(list(store.path.rglob("*.parquet"))) == 1
+        assert not list(store.path.rglob("*.json"))
+    assert {"create", "write", "sync", "rename", "sync_folder", "remove"} <= set(killed)
 
 
-def test_a_row_that_compaction_did_not_write_is_not_deleted(store, monkeypatch):
-    """The proof is read back from the disk: a file whose rows are missing there stays."""
+class Forgetful(Files):
+    """A disk that cannot read what was written to it since."""
+
+    def read(self, path):
+        if path.name in self.written:
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return super().read(path)
+
+    def rename(self, source, target):
+        self.written.add(target.name)
+        super().rename(source, target)
+
+    def __init__(self):
+        self.written = set()
+
+
+def test_what_cannot_be_read_back_proves_nothing(store):
+    """The proof is read back from the disk: where that fails, nothing is deleted."""
     store.publish("demo", [make_row(1)])
     store.publish("demo", [make_row(2)])
     before = store.read("demo").table
-    monkeypatch.setattr("experiments.store._read_compacted", lambda path: [])
-    store.compact("demo")
-    monkeypatch.undo()
+    with pytest.raises(OSError, match="Input/output error"):
+        Store(store.path, Forgetful()).compact("demo")
     assert len(list(store.folder("demo").glob("pending/*.json"))) == 2
     assert store.read("demo").table.equals(before)
+
+
+def test_only_what_is_inside_counts_as_proven():
+    stored = [Part("s", False, to_table([make_row(1, 0.5), make_row(2, status="failed"), make_row(3, 0.5)]))]
+    rows = [
+        make_row(1, 0.5), make_row(1, 0.5 + TOLERANCE / 2), make_row(1, 0.5 + 2 * TOLERANCE),
+        make_row(1, status="failed"), make_row(2, status="failed"), make_row(2), make_row(4),
+        make_row(3, 0.5, seconds=1.0),
+    ]  # fmt: skip
+    wanted = [True, True, False, True, True, False, False, True]
+    assert inside(to_table(rows), stored).tolist() == wanted
+    assert not inside(to_table(rows), []).any()
 
 
 def write_rows(path, first, count):
@@ -221,19 +224,21 @@ def write_rows(path, first, count):
             store.compact("demo")
 
 
-def test_two_writers_need_no_lock(store):
-    """Two processes publish 40 batches each, five of them the same trials, and compact under each other's hands."""
-    context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=write_rows, args=(store.path, first, 40)) for first in (0, 35)]
+@pytest.mark.parametrize("number", [2, 4])
+def test_writers_need_no_lock(store, number):
+    """Processes publish 20 batches each, five of them the neighbour's trials, and compact under each other's hands."""
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=write_rows, args=(store.path, 15 * i, 20)) for i in range(number)]
     for writer in writers:
         writer.start()
     while any(writer.is_alive() for writer in writers):
         assert store.read("demo").problems == []
         time.sleep(0.01)
-    assert [writer.exitcode for writer in writers] == [0, 0]
-    assert identities(store) == [f"{n:0>8}" for n in range(75)]
+    assert [writer.exitcode for writer in writers] == [0] * number
+    wanted = [f"{n:0>8}" for n in range(15 * number + 5)]
+    assert identities(store) == wanted
     store.compact("demo")
-    assert identities(store) == [f"{n:0>8}" for n in range(75)]
+    assert identities(store) == wanted
     assert len(list(store.folder("demo").glob("rows-*.parquet"))) == 1
 
 
