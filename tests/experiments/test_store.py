@@ -1,25 +1,28 @@
 """The store: nothing lost, nothing double, nothing dropped in silence, whenever the writer dies."""
 
 import errno
+import hashlib
 import json
 import multiprocessing
 import os
 import shutil
 import time
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments import records
+from experiments import merging, records
 from experiments.factors import UsageError
 from experiments.faults import FailingFiles, Killed, concerns
 from experiments.files import Files
 from experiments.merging import inside, merge_parts
 from experiments.records import COLUMNS, TOLERANCE, clean_row, to_rows, to_table
 from experiments.segments import Part
-from experiments.store import Store, default_store, root_hash, select, settled, writing_store
+from experiments.spec import canonical_json
+from experiments.store import COMMITTED, Store, default_store, root_hash, select, settled, writing_store
 
 
 def make_row(name, accuracy=0.5, status="ok", **others):
@@ -104,7 +107,7 @@ def damage(store, kind):
         pending.write_text("mine")
     elif kind == "other format":
         content = json.dumps({"format": "other", "rows": []}).encode()
-        pending = folder / "pending" / f"{__import__('hashlib').sha256(content).hexdigest()}.json"
+        pending = folder / "pending" / f"{hashlib.sha256(content).hexdigest()}.json"
         pending.write_bytes(content)
     elif kind == "torn parquet":
         pending = next(folder.glob("rows-*.parquet"))
@@ -325,6 +328,102 @@ def test_root_hash_sees_science_and_no_circumstance():
     assert len(hashes | {root_hash(table), root_hash(to_table([base]))}) == 5
 
 
+def test_root_hash_is_that_of_the_rows_one_by_one():
+    rows = [
+        make_row(1, -0.0, arm='a","b\\', nll=1e-300, inputs=2**62, balanced=True), make_row(3, 1.0, arm="Zürich\n"),
+        make_row(2, 0.0, noise=0.1 + 0.2, nll=1e16),
+    ]  # fmt: skip
+    digest = hashlib.sha256()
+    for row in sorted(rows, key=lambda row: row["identity"]):
+        digest.update(canonical_json({k: v for k, v in row.items() if k not in records.CIRCUMSTANCES}).encode() + b"\n")
+    assert root_hash(to_table(rows)) == digest.hexdigest()
+    assert root_hash(to_table([])) == hashlib.sha256().hexdigest()
+
+
+def test_committed_results_keep_their_hashes():
+    store = Store(COMMITTED)
+    for study in ("codebook", "digits", "grid", "heads"):
+        contents = store.read(study)
+        assert contents.problems == []
+        assert root_hash(contents.table) == store.ledger(study)[-1]["root_hash"]
+
+
+def test_few_columns_are_those_of_all(store):
+    store.publish("demo", [make_row(1, 0.5), make_row(2)])
+    store.compact("demo")
+    store.publish("demo", [make_row(1, 0.9), make_row(3)])
+    whole, few = store.read("demo"), store.read("demo", ["test_accuracy", "arm"])
+    assert few.table.equals(whole.table.select(["test_accuracy", "arm"]))
+    assert few.problems == whole.problems
+    assert len(few.problems) == 1
+
+
+def test_a_segment_of_an_older_version_reads_with_nulls(store):
+    table = to_table([make_row(1), make_row(2)]).drop_columns(["rho", "commit"])
+    content = pa.BufferOutputStream()
+    pq.write_table(table, content)
+    content = content.getvalue().to_pybytes()
+    store.folder("demo").mkdir(parents=True)
+    (store.folder("demo") / f"rows-{hashlib.sha256(content).hexdigest()}.parquet").write_bytes(content)
+    contents = store.read("demo")
+    assert contents.problems == []
+    assert contents.table["rho"].to_pylist() == [None, None]
+    store.publish("demo", [make_row(3)])
+    store.compact("demo")
+    assert identities(store) == ["00000001", "00000002", "00000003"]
+
+
+def test_each_row_is_written_a_logarithmic_number_of_times(store, monkeypatch):
+    """64 batches of two rows, compacted one by one: at most log2(128) + 1 times for a row on average."""
+    monkeypatch.setattr(merging, "SMALL_ROWS", 0)
+    written, real = [], merging.gather
+    monkeypatch.setattr(
+        "experiments.store.gather", lambda parts, extra: written.append(real(parts, extra)) or written[-1]
+    )
+    for name in range(64):
+        store.publish("demo", [make_row(2 * name), make_row(2 * name + 1)])
+        store.compact("demo")
+        assert len(list(store.folder("demo").glob("rows-*.parquet"))) <= 8
+    assert identities(store) == [f"{n:0>8}" for n in range(128)]
+    assert sum(table.num_rows for table in written) <= 128 * 8
+    assert not list(store.path.rglob("*.json"))
+
+
+def test_a_compaction_cut_short_between_large_segments_is_finished(store, monkeypatch):
+    monkeypatch.setattr(merging, "SMALL_ROWS", 0)
+    store.publish("demo", [make_row(name) for name in range(20)])
+    store.compact("demo")
+    (first,) = store.folder("demo").glob("rows-*.parquet")
+    kept = first.read_bytes()
+    store.publish("demo", [make_row(name) for name in range(20, 40)])
+    store.compact("demo")
+    first.write_bytes(kept)  # as if it had not been deleted
+    before = store.read("demo")
+    store.compact("demo")
+    assert store.read("demo") == before
+    assert len(list(store.folder("demo").glob("rows-*.parquet"))) == 1
+
+
+def test_contradicting_segments_keep_both_rows(store, monkeypatch):
+    """Two compactors that did not see each other's batch: the contradiction stays visible after they are merged."""
+    first, second = Store(store.path / "a"), Store(store.path / "b")
+    first.publish("demo", [make_row(1, 0.5), make_row(2)])
+    second.publish("demo", [make_row(1, 0.9), make_row(3)])
+    for part in (first, second):
+        part.compact("demo")
+        shutil.copytree(part.folder("demo"), store.folder("demo"), dirs_exist_ok=True)
+    for _ in range(3):
+        contents = store.read("demo")
+        assert contents.table["test_accuracy"].to_pylist() == [0.5, 0.5, 0.5]
+        (problem,) = contents.problems
+        assert "differs, test_accuracy 0.5 against 0.9" in problem
+        store.compact("demo")
+    assert len(list(store.folder("demo").glob("rows-*.parquet"))) == 1
+    store.publish("demo", [make_row(1, 0.1)])
+    assert store.read("demo").table["test_accuracy"].to_pylist()[0] == 0.5
+    assert len(store.read("demo").problems) == 2
+
+
 def test_select_keeps_only_the_plan():
     from experiments.spec import Trial
 
@@ -346,9 +445,19 @@ def test_ledger_only_grows_and_outlives_a_torn_line(store):
 
 
 def test_receipts_are_kept_beside_the_rows(store):
+    assert store.receipts("demo") == []
     path = store.write_receipt("demo", {"planned": 3, "stored": 3})
     assert json.loads(path.read_text()) == {"planned": 3, "stored": 3}
+    assert store.write_receipt("demo", {"planned": 3, "stored": 3}) == path
+    os.utime(path, (5, 5))
+    store.write_receipt("demo", {"planned": 4})
+    assert store.receipts("demo") == [{"planned": 3, "stored": 3}, {"planned": 4}]
     assert store.read("demo").problems == []
+    path.write_text("{")
+    assert store.receipts("demo") == [{"planned": 4}]
+    assert store.read("demo").problems == [
+        f"{path}: is torn or was altered: its content does not match its name, skipped"
+    ]
 
 
 @pytest.mark.parametrize("path", ["/proc/none", "/dev/null", "/dev/null/under"])
