@@ -94,7 +94,10 @@ def write_whole(files: Files, path: Path, content: bytes) -> None:
         try:
             rest = memoryview(content)
             while rest:
-                rest = rest[files.write(descriptor, bytes(rest)) :]
+                taken = files.write(descriptor, bytes(rest))
+                if taken == 0:
+                    raise OSError(errno.EIO, "Nothing more could be written", str(path))
+                rest = rest[taken:]
             files.sync(descriptor)
         finally:
             files.close(descriptor)

@@ -108,7 +108,8 @@ def strike(fault, k, forever):
 
 
 @pytest.mark.parametrize(
-    ("fault", "forever"), [(fault, False) for fault in FAULTS] + [("EIO", True), ("ENOSPC", True), ("torn", True)]
+    ("fault", "forever"),
+    [(fault, False) for fault in FAULTS] + [("EIO", True), ("ENOSPC", True), ("short", True), ("torn", True)],
 )
 @pytest.mark.usefixtures("decode_once")
 def test_every_operation_may_fail(fault, forever):
