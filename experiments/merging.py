@@ -36,7 +36,8 @@ def merge_parts(parts: Sequence[Part], columns: Sequence[str]) -> Merged:
 
     All is done by column; only identities with several rows that are not equal are compared one by one.
     """
-    order = sorted(range(len(parts)), key=lambda i: (parts[i].pending, parts[i].name))
+    # of equal rows that of the larger file counts: what a compaction has left behind is then seen to hold none
+    order = sorted(range(len(parts)), key=lambda i: (parts[i].pending, -parts[i].table.num_rows, parts[i].name))
     tables = [parts[i].table.select(columns) for i in order]
     joined = pa.concat_tables([*tables, SCHEMA.empty_table().select(columns)])
     origin = np.repeat(np.array(order, np.int64), [table.num_rows for table in tables])
