@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from experiments.spec import Trial, UsageError, canonical_json
 
@@ -175,36 +176,28 @@ def difference(first: Row, second: Row) -> str | None:
     return None
 
 
-def merge(sources: Iterable[tuple[str, int, Row]]) -> tuple[dict[str, Row], list[str]]:
-    """One row a trial, whatever order the sources come in.
+def ranking(entries: Sequence[tuple[str, int, Row]]) -> list[int]:
+    """The places of one trial's rows, the one that counts first.
 
-    A result wins over a failure, then a compacted row over a pending one (what was published stays), then the row whose
-    text sorts first.
+    A result wins over a failure, then the lower order (what was compacted stays), then the row whose text sorts first.
 
     Args:
-        sources: (name of the file, 0 if compacted and 1 if pending, row).
-
-    Returns:
-        identity -> row, sorted by identity, and a sentence for each contradiction.
+        entries: (name of the file; 0 if compacted, 1 if compacted and contradicted before, 2 if pending; row).
     """
-    found: dict[str, list[tuple[str, int, Row]]] = {}
-    for file, order, row in sources:
-        found.setdefault(row["identity"], []).append((file, order, row))
-    winners, problems = {}, []
-    for identity in sorted(found):
-        (kept, _, winner), *others = (
-            found[identity]
-            if len(found[identity]) == 1
-            else sorted(
-                found[identity], key=lambda entry: (rank(entry[2]), entry[1], canonical_json(entry[2]), entry[0])
-            )
-        )
-        winners[identity] = winner
-        for file, _, row in others:
-            reason = difference(winner, row)
-            if reason is not None:
-                problems.append(f"{file}: a second result for trial {identity[:12]} differs, {reason}; kept {kept}")
-    return winners, problems
+    return sorted(
+        range(len(entries)),
+        key=lambda i: (rank(entries[i][2]), entries[i][1], canonical_json(entries[i][2]), entries[i][0]),
+    )
+
+
+def contradictions(entries: Sequence[tuple[str, int, Row]], ranked: Sequence[int]) -> list[str]:
+    """One line for each of one trial's rows that contradicts the one that counts."""
+    kept, _, winner = entries[ranked[0]]
+    others = [(file, difference(winner, row)) for file, _, row in (entries[index] for index in ranked[1:])]
+    name = winner["identity"][:12]
+    return [
+        f"{file}: a second result for trial {name} differs, {reason}; kept {kept}" for file, reason in others if reason
+    ]
 
 
 def to_table(rows: Iterable[Row]) -> pa.Table:
@@ -219,23 +212,50 @@ def to_rows(table: pa.Table) -> list[Row]:
 
 def settled(table: pa.Table) -> dict[str, str]:
     """Identity -> status of the rows that need no further work; a failed trial is tried again by the next run."""
-    pairs = zip(table["identity"].to_pylist(), table["status"].to_pylist(), strict=True)
-    return {identity: status for identity, status in pairs if status != "failed"}
+    found = table.filter(pc.not_equal(table["status"], "failed"))
+    return dict(zip(found["identity"].to_pylist(), found["status"].to_pylist(), strict=True))
 
 
 def select(table: pa.Table, trials: Sequence[Trial]) -> pa.Table:
     """The rows of a table that belong to a plan, in the table's order."""
-    wanted = {trial.identity for trial in trials}
-    return table.filter(pa.array([identity in wanted for identity in table["identity"].to_pylist()], pa.bool_()))
+    wanted = pa.array([trial.identity for trial in trials], pa.string())
+    return table.filter(pc.is_in(table["identity"], value_set=wanted))
 
 
 def root_hash(table: pa.Table) -> str:
     """SHA-256 over identities and all scientific columns, sorted by identity: equal results, equal hash.
 
-    Time, device, versions, commit and the words of a failure do not enter.
+    What is hashed is each row's canonical JSON without nulls, and a line end. Time, device, versions, commit and the
+    words of a failure do not enter.
     """
+    names = sorted(set(table.column_names) - set(CIRCUMSTANCES))
+    table = table.select(names).take(pc.sort_indices(table["identity"]))
     digest = hashlib.sha256()
-    for row in sorted(to_rows(table), key=lambda row: row["identity"]):
-        scientific = {name: value for name, value in row.items() if name not in CIRCUMSTANCES}
-        digest.update(canonical_json(scientific).encode() + b"\n")
+    for batch in table.to_batches(max_chunksize=100_000):
+        fields = [_texts(name, column) for name, column in zip(names, batch.columns, strict=True)]
+        lines = pc.binary_join_element_wise(*fields, ",", null_handling="skip")
+        lines = pc.binary_join_element_wise("{", lines, "}\n", "")
+        length = pc.sum(pc.binary_length(lines)).as_py()
+        digest.update(memoryview(lines.buffers()[2])[:length])
     return digest.hexdigest()
+
+
+def _texts(name: str, column: pa.Array) -> pa.Array:
+    """`"name":value` in canonical JSON for each value of a column, or null; each distinct value is written once."""
+    start = f"{canonical_json(name)}:"
+    if pa.types.is_nested(column.type):
+        texts = [None if value is None else start + canonical_json(value) for value in column.to_pylist()]
+        return pa.array(texts, pa.string())
+    if pa.types.is_floating(column.type):  # by their bits, which tell -0.0 from 0.0
+        encoded = column.view(pa.int64()).dictionary_encode()
+        values = encoded.dictionary.view(column.type).to_pylist()
+    else:
+        encoded = column.dictionary_encode()
+        values = encoded.dictionary.to_pylist()
+    if not values:
+        texts = []
+    elif pa.types.is_string(column.type):  # '","' never stands within a text: its second quote would be escaped
+        texts = [f'{start}"{word}"' for word in canonical_json(values)[2:-2].split('","')]
+    else:
+        texts = [start + word for word in canonical_json(values)[1:-1].split(",")]
+    return pa.array(texts, pa.string()).take(encoded.indices)

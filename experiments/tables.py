@@ -44,6 +44,7 @@ def load(
     preset: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     seeds: int | Sequence[int] | None = None,
+    columns: Sequence[str] | None = None,
 ) -> Selection:
     """Read a study's rows.
 
@@ -52,6 +53,7 @@ def load(
         store: where from; by default `$CAPSIM_STORE` if it holds the study, else the committed results.
         preset: a preset's name, "all", or None for the one that the store's last full run had.
         overrides, seeds: as in `Study.trials`.
+        columns: which to read, identity among them; by default all.
 
     Raises:
         UsageError: unknown preset or factor.
@@ -59,6 +61,6 @@ def load(
     chosen, name = (store, str(store)) if store is not None else default_store(study.name)
     preset = preset or default_preset(study, chosen)
     trials = None if preset == ALL else study.trials(preset, overrides, seeds)
-    contents = chosen.read(study.name)
+    contents = chosen.read(study.name, columns)
     table = contents.table if trials is None else select(contents.table, trials)
     return Selection(table, trials, preset, chosen, name, contents.problems)

@@ -127,12 +127,17 @@ def open_store(store: str | None) -> "Store | None":
 
 
 def load_rows(
-    study: str, store: str | None, preset: str | None, sets: Sequence[str] = (), seeds: int | None = None
+    study: str,
+    store: str | None,
+    preset: str | None,
+    sets: Sequence[str] = (),
+    seeds: int | None = None,
+    columns: Sequence[str] | None = None,
 ) -> "Selection":
     """A study's rows, with a line on standard error for each file that could not be read."""
     from experiments.tables import load
 
-    selection = load(find_study(study), open_store(store), preset, parse_sets(sets), seeds)
+    selection = load(find_study(study), open_store(store), preset, parse_sets(sets), seeds, columns)
     for problem in selection.problems:
         warn(problem)
     return selection

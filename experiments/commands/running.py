@@ -99,7 +99,7 @@ def status(
 
     Example: capsim status codebook --preset smoke --store store
     """
-    selection = load_rows(study, store, preset, sets, seeds)
+    selection = load_rows(study, store, preset, sets, seeds, ("identity", "arm", "status", "seconds"))
     if selection.trials is None:
         find_study(study).sweeps(selection.preset)  # "all" is no plan, so nothing can be pending: says so
     states = selection.table["status"].to_pylist()

@@ -1,19 +1,28 @@
 """The store: nothing lost, nothing double, nothing dropped in silence, whenever the writer dies."""
 
+import errno
+import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 import time
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments import records
+from experiments import merging, records
 from experiments.factors import UsageError
-from experiments.records import COLUMNS, TOLERANCE, clean_row, merge, to_rows, to_table
-from experiments.store import Store, default_store, root_hash, select, settled, writing_store
+from experiments.faults import FailingFiles, Killed, concerns
+from experiments.files import Files
+from experiments.merging import inside, merge_parts
+from experiments.records import COLUMNS, TOLERANCE, clean_row, to_rows, to_table
+from experiments.segments import Part
+from experiments.spec import canonical_json
+from experiments.store import COMMITTED, Store, default_store, root_hash, select, settled, writing_store
 
 
 def make_row(name, accuracy=0.5, status="ok", **others):
@@ -98,7 +107,7 @@ def damage(store, kind):
         pending.write_text("mine")
     elif kind == "other format":
         content = json.dumps({"format": "other", "rows": []}).encode()
-        pending = folder / "pending" / f"{__import__('hashlib').sha256(content).hexdigest()}.json"
+        pending = folder / "pending" / f"{hashlib.sha256(content).hexdigest()}.json"
         pending.write_bytes(content)
     elif kind == "torn parquet":
         pending = next(folder.glob("rows-*.parquet"))
@@ -147,89 +156,67 @@ def test_a_fresh_temporary_file_belongs_to_a_living_writer(store):
     assert store.read("demo").problems == []
 
 
-class Crash(BaseException):
-    """A kill: no handler of the store may take it for an error."""
-
-
-def crash_at(monkeypatch, k):
-    """Let the k-th file operation (counted over all kinds) end the process, before it takes effect."""
-    count = iter(range(1, 10**6))
-
-    def guarded(function):
-        def call(*args, **kwargs):
-            if next(count) >= k:  # a dead process does nothing more, its clean-up included
-                raise Crash
-            return function(*args, **kwargs)
-
-        return call
-
-    for name in ("replace", "fsync", "unlink"):
-        monkeypatch.setattr(os, name, guarded(getattr(os, name)))
-    monkeypatch.setattr("pathlib.Path.mkdir", guarded(__import__("pathlib").Path.mkdir))
-
-
-def files_whole(store):
-    """Every file that has a final name can be read."""
-    return store.read("demo").problems == []
-
-
-def test_publishing_survives_a_kill_at_every_step(tmp_path):
-    done, k = False, 0
-    while not done:
-        k += 1
-        store = Store(tmp_path / str(k))
-        with pytest.MonkeyPatch.context() as patch:
-            crash_at(patch, k)
-            try:
-                store.publish("demo", [make_row(1), make_row(2)])
-                done = True
-            except Crash:
-                pass
-        assert identities(store) in ([], ["00000001", "00000002"]), "all rows of a batch or none"
-        assert files_whole(store)
-        store.publish("demo", [make_row(1), make_row(2)])
-        assert identities(store) == ["00000001", "00000002"]
-    assert k > 6, "folders, file, rename and folder entries each count as a step"
-
-
-def test_compaction_survives_a_kill_at_every_step(tmp_path):
-    done, k, steps_with_rows_in_two_places = False, 0, 0
-    while not done:
-        k += 1
-        store = Store(tmp_path / str(k))
-        store.publish("demo", [make_row(1), make_row(2, status="failed")])
+def test_a_kill_at_every_step_on_a_real_disk(tmp_path):
+    """As in test_store_faults.py on a simulated one; here with what the system really does."""
+    first = Store(tmp_path / "first")
+    first.publish("demo", [make_row(1), make_row(2, status="failed")])
+    first.compact("demo")
+    first.publish("demo", [make_row(2), make_row(3)])
+    before, killed = first.read("demo").table, []
+    shutil.copytree(first.path, tmp_path / "clean")
+    clean = FailingFiles(Files(), 10**9, "kill")
+    Store(tmp_path / "clean", clean).compact("demo")
+    for k in (k for k, name in enumerate(clean.done, start=1) if concerns("kill", name)):
+        store = Store(shutil.copytree(first.path, tmp_path / str(k)))
+        files = FailingFiles(Files(), k, "kill")
+        with pytest.raises(Killed):
+            Store(store.path, files).compact("demo")
+        killed += files.struck
+        assert store.read("demo") == (before, []), f"killed at step {k}"
         store.compact("demo")
-        for name in (2, 3, 4):
-            store.publish("demo", [make_row(name)])
-        before = store.read("demo").table
-        with pytest.MonkeyPatch.context() as patch:
-            crash_at(patch, k)
-            try:
-                store.compact("demo")
-                done = True
-            except Crash:
-                pass
-        steps_with_rows_in_two_places += len(list(store.folder("demo").rglob("*.*"))) > 4
-        assert store.read("demo").table.equals(before), f"killed at step {k}"
-        assert files_whole(store)
-        store.compact("demo")
-        assert store.read("demo").table.equals(before)
-        assert len(list(store.folder("demo").rglob("*.parquet"))) == 1
-        assert not list(store.folder("demo").glob("pending/*.json"))
-    assert k >= 8, "fsync, rename, fsync, four deletions and a last fsync"
-    assert steps_with_rows_in_two_places, "the test saw compaction half way"
+        assert store.read("demo") == (before, [])
+        assert len(list(store.path.rglob("*.parquet"))) == 1
+        assert not list(store.path.rglob("*.json"))
+    assert {"create", "write", "sync", "rename", "sync_folder", "remove"} <= set(killed)
 
 
-def test_a_row_that_compaction_did_not_write_is_not_deleted(store, monkeypatch):
-    """The proof is read back from the disk: a file whose rows are missing there stays."""
+class Forgetful(Files):
+    """A disk that cannot read what was written to it since."""
+
+    def read(self, path):
+        if path.name in self.written:
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return super().read(path)
+
+    def rename(self, source, target):
+        self.written.add(target.name)
+        super().rename(source, target)
+
+    def __init__(self):
+        self.written = set()
+
+
+def test_what_cannot_be_read_back_proves_nothing(store):
+    """The proof is read back from the disk: where that fails, nothing is deleted."""
     store.publish("demo", [make_row(1)])
     store.publish("demo", [make_row(2)])
     before = store.read("demo").table
-    monkeypatch.setattr("experiments.store._read_compacted", lambda path: [])
-    store.compact("demo")
-    monkeypatch.undo()
+    with pytest.raises(OSError, match="Input/output error"):
+        Store(store.path, Forgetful()).compact("demo")
     assert len(list(store.folder("demo").glob("pending/*.json"))) == 2
     assert store.read("demo").table.equals(before)
+
+
+def test_only_what_is_inside_counts_as_proven():
+    stored = [Part("s", False, to_table([make_row(1, 0.5), make_row(2, status="failed"), make_row(3, 0.5)]))]
+    rows = [
+        make_row(1, 0.5), make_row(1, 0.5 + TOLERANCE / 2), make_row(1, 0.5 + 2 * TOLERANCE),
+        make_row(1, status="failed"), make_row(2, status="failed"), make_row(2), make_row(4),
+        make_row(3, 0.5, seconds=1.0),
+    ]  # fmt: skip
+    wanted = [True, True, False, True, True, False, False, True]
+    assert inside(to_table(rows), stored).tolist() == wanted
+    assert not inside(to_table(rows), []).any()
 
 
 def write_rows(path, first, count):
@@ -240,19 +227,21 @@ def write_rows(path, first, count):
             store.compact("demo")
 
 
-def test_two_writers_need_no_lock(store):
-    """Two processes publish 40 batches each, five of them the same trials, and compact under each other's hands."""
-    context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=write_rows, args=(store.path, first, 40)) for first in (0, 35)]
+@pytest.mark.parametrize("number", [2, 4])
+def test_writers_need_no_lock(store, number):
+    """Processes publish 20 batches each, five of them the neighbour's trials, and compact under each other's hands."""
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=write_rows, args=(store.path, 15 * i, 20)) for i in range(number)]
     for writer in writers:
         writer.start()
     while any(writer.is_alive() for writer in writers):
         assert store.read("demo").problems == []
         time.sleep(0.01)
-    assert [writer.exitcode for writer in writers] == [0, 0]
-    assert identities(store) == [f"{n:0>8}" for n in range(75)]
+    assert [writer.exitcode for writer in writers] == [0] * number
+    wanted = [f"{n:0>8}" for n in range(15 * number + 5)]
+    assert identities(store) == wanted
     store.compact("demo")
-    assert identities(store) == [f"{n:0>8}" for n in range(75)]
+    assert identities(store) == wanted
     assert len(list(store.folder("demo").glob("rows-*.parquet"))) == 1
 
 
@@ -303,18 +292,24 @@ ROWS = st.builds(
 )
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 1), ROWS), max_size=12), st.randoms())
-def test_merging_does_not_depend_on_order(sources, random):
-    shuffled = list(sources)
+@given(st.lists(st.tuples(st.booleans(), st.lists(ROWS, max_size=4)), max_size=4), st.randoms())
+def test_merging_does_not_depend_on_order(files, random):
+    parts = [
+        Part(f"{name}", pending, to_table(clean_row(row) for row in sorted(rows, key=lambda row: row["identity"])))
+        for name, (pending, rows) in enumerate(files)
+    ]
+    shuffled = list(parts)
     random.shuffle(shuffled)
-    winners, problems = merge(sources)
-    again, told_again = merge(shuffled)
-    assert winners == again
-    assert sorted(problems) == sorted(told_again)
-    assert set(winners) == {row["identity"] for _, _, row in sources}
-    for row in winners.values():
-        statuses = {other["status"] for _, _, other in sources if other["identity"] == row["identity"]}
+    merged, again = merge_parts(parts, list(COLUMNS)), merge_parts(shuffled, list(COLUMNS))
+    assert merged.table.equals(again.table)
+    assert sorted(merged.problems) == sorted(again.problems)
+    rows = [row for _, held in files for row in held]
+    assert merged.table["identity"].to_pylist() == sorted({row["identity"] for row in rows})
+    for index, row in enumerate(to_rows(merged.table)):
+        statuses = {other["status"] for other in rows if other["identity"] == row["identity"]}
         assert row["status"] != "failed" or statuses == {"failed"}
+        origin = parts[merged.origin[index]]
+        assert to_rows(origin.rows(merged.place[index : index + 1])) == [row]
 
 
 @given(st.lists(ROWS, max_size=5))
@@ -331,6 +326,102 @@ def test_root_hash_sees_science_and_no_circumstance():
     other = [{**base, "test_accuracy": 0.5 + 2**-53}, {**base, "inputs": 5}, {**base, "identity": "00000003"}]
     hashes = {root_hash(to_table([row, make_row(2)])) for row in other}
     assert len(hashes | {root_hash(table), root_hash(to_table([base]))}) == 5
+
+
+def test_root_hash_is_that_of_the_rows_one_by_one():
+    rows = [
+        make_row(1, -0.0, arm='a","b\\', nll=1e-300, inputs=2**62, balanced=True), make_row(3, 1.0, arm="Zürich\n"),
+        make_row(2, 0.0, noise=0.1 + 0.2, nll=1e16),
+    ]  # fmt: skip
+    digest = hashlib.sha256()
+    for row in sorted(rows, key=lambda row: row["identity"]):
+        digest.update(canonical_json({k: v for k, v in row.items() if k not in records.CIRCUMSTANCES}).encode() + b"\n")
+    assert root_hash(to_table(rows)) == digest.hexdigest()
+    assert root_hash(to_table([])) == hashlib.sha256().hexdigest()
+
+
+def test_committed_results_keep_their_hashes():
+    store = Store(COMMITTED)
+    for study in ("codebook", "digits", "grid", "heads"):
+        contents = store.read(study)
+        assert contents.problems == []
+        assert root_hash(contents.table) == store.ledger(study)[-1]["root_hash"]
+
+
+def test_few_columns_are_those_of_all(store):
+    store.publish("demo", [make_row(1, 0.5), make_row(2)])
+    store.compact("demo")
+    store.publish("demo", [make_row(1, 0.9), make_row(3)])
+    whole, few = store.read("demo"), store.read("demo", ["test_accuracy", "arm"])
+    assert few.table.equals(whole.table.select(["test_accuracy", "arm"]))
+    assert few.problems == whole.problems
+    assert len(few.problems) == 1
+
+
+def test_a_segment_of_an_older_version_reads_with_nulls(store):
+    table = to_table([make_row(1), make_row(2)]).drop_columns(["rho", "commit"])
+    content = pa.BufferOutputStream()
+    pq.write_table(table, content)
+    content = content.getvalue().to_pybytes()
+    store.folder("demo").mkdir(parents=True)
+    (store.folder("demo") / f"rows-{hashlib.sha256(content).hexdigest()}.parquet").write_bytes(content)
+    contents = store.read("demo")
+    assert contents.problems == []
+    assert contents.table["rho"].to_pylist() == [None, None]
+    store.publish("demo", [make_row(3)])
+    store.compact("demo")
+    assert identities(store) == ["00000001", "00000002", "00000003"]
+
+
+def test_each_row_is_written_a_logarithmic_number_of_times(store, monkeypatch):
+    """64 batches of two rows, compacted one by one: at most log2(128) + 1 times for a row on average."""
+    monkeypatch.setattr(merging, "SMALL_ROWS", 0)
+    written, real = [], merging.gather
+    monkeypatch.setattr(
+        "experiments.store.gather", lambda parts, extra: written.append(real(parts, extra)) or written[-1]
+    )
+    for name in range(64):
+        store.publish("demo", [make_row(2 * name), make_row(2 * name + 1)])
+        store.compact("demo")
+        assert len(list(store.folder("demo").glob("rows-*.parquet"))) <= 8
+    assert identities(store) == [f"{n:0>8}" for n in range(128)]
+    assert sum(table.num_rows for table in written) <= 128 * 8
+    assert not list(store.path.rglob("*.json"))
+
+
+def test_a_compaction_cut_short_between_large_segments_is_finished(store, monkeypatch):
+    monkeypatch.setattr(merging, "SMALL_ROWS", 0)
+    store.publish("demo", [make_row(name) for name in range(20)])
+    store.compact("demo")
+    (first,) = store.folder("demo").glob("rows-*.parquet")
+    kept = first.read_bytes()
+    store.publish("demo", [make_row(name) for name in range(20, 40)])
+    store.compact("demo")
+    first.write_bytes(kept)  # as if it had not been deleted
+    before = store.read("demo")
+    store.compact("demo")
+    assert store.read("demo") == before
+    assert len(list(store.folder("demo").glob("rows-*.parquet"))) == 1
+
+
+def test_contradicting_segments_keep_both_rows(store, monkeypatch):
+    """Two compactors that did not see each other's batch: the contradiction stays visible after they are merged."""
+    first, second = Store(store.path / "a"), Store(store.path / "b")
+    first.publish("demo", [make_row(1, 0.5), make_row(2)])
+    second.publish("demo", [make_row(1, 0.9), make_row(3)])
+    for part in (first, second):
+        part.compact("demo")
+        shutil.copytree(part.folder("demo"), store.folder("demo"), dirs_exist_ok=True)
+    for _ in range(3):
+        contents = store.read("demo")
+        assert contents.table["test_accuracy"].to_pylist() == [0.5, 0.5, 0.5]
+        (problem,) = contents.problems
+        assert "differs, test_accuracy 0.5 against 0.9" in problem
+        store.compact("demo")
+    assert len(list(store.folder("demo").glob("rows-*.parquet"))) == 1
+    store.publish("demo", [make_row(1, 0.1)])
+    assert store.read("demo").table["test_accuracy"].to_pylist()[0] == 0.5
+    assert len(store.read("demo").problems) == 2
 
 
 def test_select_keeps_only_the_plan():
@@ -354,9 +445,19 @@ def test_ledger_only_grows_and_outlives_a_torn_line(store):
 
 
 def test_receipts_are_kept_beside_the_rows(store):
+    assert store.receipts("demo") == []
     path = store.write_receipt("demo", {"planned": 3, "stored": 3})
     assert json.loads(path.read_text()) == {"planned": 3, "stored": 3}
+    assert store.write_receipt("demo", {"planned": 3, "stored": 3}) == path
+    os.utime(path, (5, 5))
+    store.write_receipt("demo", {"planned": 4})
+    assert store.receipts("demo") == [{"planned": 3, "stored": 3}, {"planned": 4}]
     assert store.read("demo").problems == []
+    path.write_text("{")
+    assert store.receipts("demo") == [{"planned": 4}]
+    assert store.read("demo").problems == [
+        f"{path}: is torn or was altered: its content does not match its name, skipped"
+    ]
 
 
 @pytest.mark.parametrize("path", ["/proc/none", "/dev/null", "/dev/null/under"])
