@@ -153,7 +153,7 @@ def plan(
         memory in megabytes, estimated from the sizes of the arrays of one member on each device.
     """
     trials = study.trials(preset, overrides, seeds)
-    done = settled(store.read(study.name).table)
+    done = settled(store.read(study.name, ("identity", "status")).table)
     pending = [trial.identity for trial in trials if trial.identity not in done]
     devices = len(jax.local_devices())
     batches = group(trials, pending, devices)

@@ -34,6 +34,7 @@ from sim.networks.registry import NetworkSettings, num_parameters
 from sim.population import Ranks, Results, Settings, train_population
 
 MEMBERS_PER_DEVICE = 8  # members of a batch on each device: some ten seconds of work, so a kill loses little
+SETTLED = ("identity", "status")  # the columns that say what is done
 READ_ATTEMPTS = 60  # a second each; network file systems keep a folder's listing for up to a minute
 
 Progress = Callable[["Report"], None]
@@ -262,7 +263,7 @@ def run_job(job: Job, store_path: str, train: Train = train_batch) -> list[Outco
         UsageError: this worker does not see the run's store.
     """
     store, trials = Store(store_path), [Trial(*pair) for pair in job.trials]
-    done = settled(store.read(job.study).table) if job.claim.was_taken(store.path) else {}
+    done = settled(store.read(job.study, SETTLED).table) if job.claim.was_taken(store.path) else {}
     outcomes: list[Outcome] = [(t.identity, done[t.identity], False) for t in trials if t.identity in done]
     todo = tuple(trial for trial in trials if trial.identity not in done)
     if todo:
@@ -354,7 +355,7 @@ def execute(
     """
     chosen, started = as_engine(engine), time.perf_counter()
     store.check_writable()
-    before = settled(store.read(study).table)
+    before = settled(store.read(study, SETTLED).table)
     pending = [trial.identity for trial in trials if trial.identity not in before]
     predicted = predicted_seconds(make_batches(trials, pending, 1), store) if pending else 0.0
     outcomes: list[Outcome] = []

@@ -232,18 +232,18 @@ def test_ranks_are_those_of_the_logits():
     settings = Settings(CODEBOOK, NETWORK, max_inputs=64, test_items=120, training=TrainSettings(16), keep_ranks=True)
     member = jax.tree.map(lambda leaf: leaf[1], members())
     seen = {}
-    make_train = population.make_train
+    make_train_on = population.make_train_on
 
     def remember(apply, static):
         def train(*arguments):
-            seen["parameters"], info = make_train(apply, static)(*arguments)
+            seen["parameters"], info = make_train_on(apply, static)(*arguments)
             return seen["parameters"], info
 
         return train
 
     def whole(one):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(population, "make_train", remember)
+            patch.setattr(population, "make_train_on", remember)
             results = population.make_member(settings)(one)
         world_key, image_key = jax.random.split(one.data_key)
         world = CODEBOOK.make_world(world_key, one.spec)

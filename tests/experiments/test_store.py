@@ -230,7 +230,7 @@ def write_rows(path, first, count):
 @pytest.mark.parametrize("number", [2, 4])
 def test_writers_need_no_lock(store, number):
     """Processes publish 20 batches each, five of them the neighbour's trials, and compact under each other's hands."""
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=write_rows, args=(store.path, 15 * i, 20)) for i in range(number)]
     for writer in writers:
         writer.start()
