@@ -25,7 +25,7 @@ lint: setup
 	$(BIN)/mypy
 
 test: setup
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # PyTorch is only measured against: without it the table has empty columns. Its CPU build where pip finds one, else the
 # package index's, which on Linux brings gigabytes of CUDA libraries; benchmarks/locks.py says more.

@@ -72,14 +72,14 @@ def digest(*arrays):
 
 
 def report(chunk, order):
-    """One entry a trial in `order`: hashes, images, scores."""
+    """One entry a trial in `order`: hashes and scores."""
     (train, test, weights), results = live_through(chunk, order)
     return [
         {
             "which": which,
             "labels": digest(train.labels[place], test.labels[place]),
             "weights": digest(*(leaf[place] for leaf in jax.tree.leaves(weights))),
-            "images": np.concatenate([train.images[place], test.images[place]]).ravel().tolist(),
+            "images": digest(train.images[place], test.images[place]),
             "steps": results.info.steps[place].item(),
             "test": results.test.exact_match[place].item(),
             "train": results.train_accuracy[place].item(),
@@ -110,27 +110,14 @@ def here():
 
 def test_the_trials_differ(here):
     assert len({entry["weights"] for entry in here}) == SIZE
-    assert len({tuple(entry["images"]) for entry in here}) == SIZE
+    assert len({entry["images"] for entry in here}) == SIZE
 
 
-@pytest.mark.parametrize("name", ["labels", "weights"])
-def test_labels_and_initial_weights_are_the_same_bits_everywhere(reports, here, name):
+@pytest.mark.parametrize("name", ["labels", "images", "weights"])
+def test_data_and_initial_weights_are_the_same_bits_everywhere(reports, here, name):
     for devices, entries in reports.items():
         for entry in entries:
             assert entry[name] == here[entry["which"]][name], f"{devices} devices"
-
-
-@pytest.mark.parametrize("devices", CHUNK)
-def test_images_are_the_same_bits_in_the_same_chunk_and_the_same_to_rounding_in_another(reports, here, devices):
-    """An image is clean + noise * sqrt(2) * erfinv(u). Eight devices with one network at a time run the very
-    operations of two devices with one at a time: no bit differs. In a wider chunk the compiler may take the product of
-    the three factors in another order and fuse the last with the sum: three roundings of 2^-24 of an intermediate
-    result, none of which is above the largest pixel. So 3 * 2^-24 of that is allowed, twice for the two programs."""
-    for entry in reports[devices]:
-        mine, theirs = np.array(here[entry["which"]]["images"]), np.array(entry["images"])
-        if CHUNK[devices] == 1:
-            np.testing.assert_array_equal(theirs, mine)
-        np.testing.assert_allclose(theirs, mine, rtol=0, atol=6 * 2.0**-24 * np.abs(mine).max())
 
 
 @given(order=st.lists(st.integers(0, SIZE - 1), min_size=1, max_size=SIZE))

@@ -118,20 +118,6 @@ def test_chunks_and_devices_change_nothing_beyond_rounding(together):
         np.testing.assert_allclose(there.info.loss, together.info.loss, rtol=5e-3)
 
 
-def test_images_and_initial_weights_are_bit_identical_mapped_and_vmapped():
-    def begin(keys):
-        batch = CODEBOOK.generate(keys[0], CodebookSpec(16, SIDES, 8), 24)
-        return batch, Network(NETWORK).init(keys[1], batch.images[:1])
-
-    @jax.jit
-    def every_way(keys):
-        return jax.lax.map(begin, keys), *(jax.lax.map(begin, keys, batch_size=chunk) for chunk in (2, 4))
-
-    mapped, *chunked = every_way(jax.random.split(jax.random.key(0), (4, 2)))
-    for each in chunked:
-        assert_bit_equal(mapped, each)
-
-
 def test_idle_slots_take_no_training_steps(monkeypatch):
     """Three members in four slots: the program is given a budget of zero for the fourth."""
     seen = []

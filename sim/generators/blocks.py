@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from sim.generators.label_maps import map_labels
-from sim.generators.streams import add_noise, draw_class, draw_codewords, draw_images
+from sim.generators.streams import add_noise, as_rounded, draw_class, draw_codewords, draw_images
 from sim.generators.validation import (
     require,
     require_fraction,
@@ -103,7 +103,8 @@ def make_world(key: Key, spec: BlocksSpec) -> BlocksWorld:
     permutation_keys = jnp.stack([relabelling_key, order_key])
     relabelling, order = jax.vmap(lambda each: jax.random.permutation(each, num_maps))(permutation_keys)
     return BlocksWorld(
-        codewords=jnp.sqrt(power * similarity) * shared + jnp.sqrt(power * (1 - similarity)) * own,
+        codewords=as_rounded(jnp.sqrt(power * similarity) * shared)
+        + as_rounded(jnp.sqrt(power * (1 - similarity)) * own),
         relabelling=jnp.where(jnp.asarray(spec.relabelled, bool), relabelling, jnp.arange(num_maps)),
         order=order,
     )

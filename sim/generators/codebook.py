@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 import jax
 import jax.numpy as jnp
 
-from sim.generators.streams import add_noise, draw_class, draw_codewords, draw_images
+from sim.generators.streams import add_noise, as_rounded, draw_class, draw_codewords, draw_images
 from sim.generators.validation import require_not_negative, require_positive, require_shape, require_whole
 from sim.types import UNLIMITED, Array, Batch, Generator, Key
 
@@ -68,7 +68,8 @@ def make_world(key: Key, spec: CodebookSpec) -> CodebookWorld:
     """
     spec.validated()
     power = jnp.asarray(spec.signal_power, jnp.float32)
-    return CodebookWorld(jnp.sqrt(power) * draw_codewords(key, spec.max_outputs, spec.image_shape))
+    codewords = draw_codewords(key, spec.max_outputs, spec.image_shape)
+    return CodebookWorld(as_rounded(jnp.sqrt(power) * codewords))
 
 
 def draw(key: Key, spec: CodebookSpec, world: CodebookWorld, indices: Array) -> Batch:

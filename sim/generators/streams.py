@@ -12,6 +12,18 @@ import jax.numpy as jnp
 
 from sim.types import Array, Batch, Key
 
+LARGEST = float(jnp.finfo(jnp.float32).max)
+
+
+def as_rounded(values: Array) -> Array:
+    """The same numbers, as float32 rounds them: a clamp that no finite number reaches.
+
+    Otherwise the compiler may join a product to the sum or product that follows, rounding once for twice, in one
+    program and not in another. A trial's images must be the same bits in all, alone or packed in a chunk of any width.
+    (`lax.optimization_barrier` does not prevent it.)
+    """
+    return jnp.clip(values, -LARGEST, LARGEST)
+
 
 def draw_normal(key: Key, shape: tuple[int, ...]) -> Array:
     """Draw standard normal numbers, float32, of any shape; same values as `jax.random.normal`.
@@ -19,7 +31,7 @@ def draw_normal(key: Key, shape: tuple[int, ...]) -> Array:
     Drawn in one row: XLA's CPU compiler takes a third of the time for it (0.4 s, not 1.2 s), and a study has many
     shapes.
     """
-    return jax.random.normal(key, (math.prod(shape),)).reshape(shape)
+    return as_rounded(jax.random.normal(key, (math.prod(shape),))).reshape(shape)
 
 
 def draw_uniform_labels(key: Key, shape: tuple[int, ...], number: int | Array) -> Array:
@@ -61,7 +73,8 @@ def draw_images(key: Key, indices: Array, draw_image: Callable[[Array, Key, Key]
 
 def add_noise(key: Key, clean: Array, noise: float | Array) -> Array:
     """Add independent normal noise of standard deviation `noise` to every pixel of one image, float32."""
-    return clean + jnp.asarray(noise, jnp.float32) * draw_normal(key, clean.shape)
+    added = jnp.asarray(noise, jnp.float32) * draw_normal(key, clean.shape)
+    return as_rounded(clean) + as_rounded(added)
 
 
 def draw_class(index: Array, key: Key, number: int | Array, balanced: bool | Array) -> Array:
