@@ -165,7 +165,7 @@ def dask_engine(target: Any) -> Iterator[Engine]:
             yield Engine(
                 name="dask",
                 executor=client.get_executor(pure=False),
-                width=lambda: max(1, sum(client.nthreads().values())),
+                width=lambda: sum(client.nthreads().values()),
                 everywhere=lambda function, *arguments: list(client.run(function, *arguments).values()),
                 killed=(KilledWorker,),
             )

@@ -6,6 +6,7 @@ what they had finished is stored, and a rerun goes on from there. Dask alone rep
 """
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
@@ -21,6 +22,7 @@ _Job = TypeVar("_Job")
 
 ENGINES = ("local", "dask")
 LOOK_SECONDS = 5.0  # between two looks at how many workers there are
+DESERTED_SECONDS = 300.0  # without any worker, after which a run ends; a batch system may take a while to send new ones
 
 
 class EngineLostError(OSError):
@@ -55,7 +57,7 @@ class Engine:
     Attributes:
         name: as it stands in the receipt.
         executor: runs the calls.
-        width: how many calls are worth having under way now.
+        width: how many calls are worth having under way now; 0 where all workers are gone.
         everywhere: runs a function once on every worker of this moment, and returns what each returned; by default one
             call stands for all.
         killed: exceptions that say that a call killed its worker time after time, while the executor itself goes on.
@@ -95,17 +97,22 @@ class Engine:
             pairs (job, result), or (job, WorkerKilledError) where the job killed its workers.
 
         Raises:
-            EngineLostError: the executor is broken or gone. Any other error of a call is raised as it is.
+            EngineLostError: the executor is broken or gone, or has had no worker for five minutes. Any other error of a
+                call is raised as it is.
 
         Example:
             >>> [result for _, result in local_engine().complete(abs, deque([-1, 2, -3]))]
             [1, 2, 3]
         """
         running: dict[Future[_T], _Job] = {}
+        seen = time.monotonic()  # when there last was a worker
         try:
             while jobs or running:
                 try:
-                    while jobs and len(running) < self.width():
+                    seen = time.monotonic() if self.width() else seen
+                    if time.monotonic() - seen > DESERTED_SECONDS:
+                        raise TimeoutError(f"no worker for {DESERTED_SECONDS:g} s")
+                    while jobs and len(running) < max(1, self.width()):
                         job = jobs.popleft()
                         running[self.executor.submit(call, job)] = job
                 except (BrokenExecutor, RuntimeError, OSError) as error:

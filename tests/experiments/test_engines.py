@@ -6,7 +6,7 @@ Everything listens on loopback. Two of Dask's workers serve most of the file; th
 import importlib.util
 import os
 from collections import deque
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from stand_ins import dying, executions, greedy, made_up, noting
 
-from experiments import runner, sharing
+from experiments import engines, runner, sharing
 from experiments.engines import (
     Engine,
     EngineLostError,
@@ -388,3 +388,17 @@ def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch):
             UsageError, match=f"scheduler must be the address of a running Dask scheduler, got {address}"
         ):
             open_engine("dask", address).__enter__()
+
+
+def test_an_engine_whose_workers_are_all_gone_is_lost(monkeypatch):
+    """Nothing is under way and nothing comes: the run ends instead of waiting for ever."""
+    monkeypatch.setattr(engines, "DESERTED_SECONDS", 0.2)
+    monkeypatch.setattr(engines, "LOOK_SECONDS", 0.05)
+
+    class Deserted(Executor):
+        def submit(self, *_, **__):
+            return Future()
+
+    engine = Engine("deserted", Deserted(), width=lambda: 0)
+    with pytest.raises(EngineLostError, match=r"engine deserted was lost \(TimeoutError: no worker for 0.2 s\)"):
+        list(engine.complete(abs, deque([-1])))
