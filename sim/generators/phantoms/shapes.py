@@ -1,0 +1,119 @@
+"""Smooth star-shaped contours in physical units, evaluated at every place of a grid without trigonometry.
+
+A contour is r(angle) = radius * (1 + sum_k a_k cos(k angle) + b_k sin(k angle)), k in `HARMONICS`, angles from the
+rightward axis towards the downward one.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from sim.types import Array, Key
+
+HARMONICS = (2, 3, 4, 5, 6)
+
+
+class Polar(NamedTuple):
+    """Places seen from a centre: distance, cosine and sine of the angle; float32, equal shapes."""
+
+    distance: Array
+    cosine: Array
+    sine: Array
+
+
+def centred_grid(size: int, extent: float | Array) -> tuple[Array, Array]:
+    """Places (down, right) of the pixel centres from the image's middle, in units of length: float32 (size, size)."""
+    middle = ((jnp.arange(size, dtype=jnp.float32) + 0.5) / size - 0.5) * jnp.asarray(extent, jnp.float32)
+    down, right = jnp.meshgrid(middle, middle, indexing="ij")
+    return down, right
+
+
+def seen_from(down: Array, right: Array, centre: Array) -> Polar:
+    """Polar coordinates of places about a centre, float32 (2,), as (down, right)."""
+    away_down, away_right = down - centre[0], right - centre[1]
+    distance = jnp.sqrt(away_down**2 + away_right**2 + 1e-12)
+    return Polar(distance, away_right / distance, away_down / distance)
+
+
+def draw_waves(key: Key, shape: tuple[int, ...], variation: float | Array, decay: float | Array) -> Array:
+    """Coefficients of random contours whose root-mean-square deviation from the circle is exactly `variation`.
+
+    The power of harmonic k falls as k^-decay: 2 gives smooth ovals, 0 or less gives lobes.
+
+    Returns:
+        float32, shape (*shape, harmonics, 2): cosine and sine coefficients, relative to the radius.
+    """
+    order = jnp.asarray(HARMONICS, jnp.float32)
+    power = jnp.exp(-jnp.asarray(decay, jnp.float32) * jnp.log(order))
+    amplitude = jnp.asarray(variation, jnp.float32) * jnp.sqrt(2 * power / jnp.sum(power))
+    phase = 2 * jnp.pi * jax.random.uniform(key, (*shape, len(HARMONICS)))
+    lifted = jnp.broadcast_to(amplitude, phase.shape)
+    return jnp.stack([lifted * jnp.cos(phase), lifted * jnp.sin(phase)], axis=-1)
+
+
+def largest_wave(variation: float | Array, decay: float | Array) -> Array:
+    """Bound of |r / radius - 1| over all contours of `draw_waves`."""
+    order = jnp.asarray(HARMONICS, jnp.float32)
+    power = jnp.exp(-jnp.asarray(decay, jnp.float32) * jnp.log(order))
+    return jnp.asarray(variation, jnp.float32) * jnp.sum(jnp.sqrt(2 * power / jnp.sum(power)))
+
+
+def wave(polar: Polar, waves: Array) -> tuple[Array, Array]:
+    """The sum over harmonics at each place's angle, and its derivative by the angle.
+
+    Args:
+        waves: float32, shape (harmonics, 2).
+    """
+    cosine, sine = polar.cosine, polar.sine
+    value = slope = jnp.zeros_like(cosine)
+    for index, order in enumerate(HARMONICS):
+        cosine, sine = cosine * polar.cosine - sine * polar.sine, sine * polar.cosine + cosine * polar.sine
+        a, b = waves[index, 0], waves[index, 1]
+        value = value + a * cosine + b * sine
+        slope = slope + order * (b * cosine - a * sine)
+    return value, slope
+
+
+def depth(polar: Polar, radius: Array, waves: Array) -> Array:
+    """Distance of each place inside a contour from it, negative outside; exact to first order near the contour."""
+    value, slope = wave(polar, waves)
+    reach = radius * (1 + value)
+    return (reach - polar.distance) / jnp.sqrt(1 + (radius * slope / reach) ** 2)
+
+
+def coverage(depths: Array, width: float | Array) -> Array:
+    """Share of a point's square of side `width` that lies inside an edge at distance `depths`."""
+    return jnp.clip(0.5 + depths / jnp.asarray(width, jnp.float32), 0.0, 1.0)
+
+
+def paint_over(signal: Array, layers: Sequence[tuple[Array, float | Array]]) -> Array:
+    """Paint layers (share, level) over a signal, later ones over earlier ones."""
+    for share, level in layers:
+        signal = signal + share * (jnp.asarray(level, jnp.float32) - signal)
+    return signal
+
+
+def turned(image: Array, pose: int | Array) -> Array:
+    """The image turned by pose mod 4 quarter turns anticlockwise, mirrored left to right first from pose 4 on."""
+    pose = jnp.asarray(pose, jnp.int32)
+    image = jnp.where(pose >= 4, image[:, ::-1], image)
+    image = jnp.where(pose % 4 >= 2, image[::-1, ::-1], image)
+    return jnp.where(pose % 2 == 1, image.T[::-1], image)
+
+
+def turned_points(points: Array, pose: int | Array) -> Array:
+    """Points (down, right) from the middle, float32 (number, 2), moved as `turned` moves pixels."""
+    pose = jnp.asarray(pose, jnp.int32)
+    down, right = points[:, 0], jnp.where(pose >= 4, -points[:, 1], points[:, 1])
+    half = jnp.where(pose % 4 >= 2, -1.0, 1.0)
+    down, right = down * half, right * half
+    odd = pose % 2 == 1
+    return jnp.stack([jnp.where(odd, -right, down), jnp.where(odd, down, right)], axis=-1)
+
+
+def uniform(key: Key, shape: tuple[int, ...], low: float | Array, high: float | Array) -> Array:
+    """Uniform numbers, float32, with bounds that may be traced."""
+    low, high = jnp.asarray(low, jnp.float32), jnp.asarray(high, jnp.float32)
+    return low + (high - low) * jax.random.uniform(key, shape)
