@@ -21,7 +21,7 @@ from sim.types import Array, Key
 SIDE = 4  # sites along a side
 ROOM = SIDE * SIDE
 SPACING = 15.0  # micrometres between sites
-JITTER = 1.5  # micrometres, each way
+JITTER = 2.0  # micrometres, each way
 SIZES = (0.88, 1.12)  # of a radius over its mean
 GRAIN = 1.4  # micrometres
 NUCLEUS = 0.45  # radius over the cell's
@@ -115,16 +115,14 @@ def compete(scene: Cells, spec: CellsSpec, down: Array, right: Array) -> tuple[A
     A place belongs to the cell inside whose contour it is deepest; the second deepest ends half a gap from there.
     """
 
-    def one(centre: Array, radius: Array, waves: Array, present: Array) -> Array:
+    def depth_in(cell: tuple[Array, Array, Array, Array]) -> Array:
+        centre, radius, waves, present = cell
         polar = shapes.seen_from(down, right, centre)
         return jnp.where(present, radius * (1 + shapes.wave(polar, waves)[0]) - polar.distance, -1e4)
 
-    depths = jax.vmap(one)(scene.centres, scene.radii, scene.waves, scene.present)
-    owner = jnp.argmax(depths, axis=0)
-    first = jnp.max(depths, axis=0)
-    others = jnp.where(jnp.arange(ROOM)[:, None, None] == owner[None], -1e4, depths)
-    between = 0.5 * (first - jnp.max(others, axis=0) - jnp.asarray(spec.gap, jnp.float32))
-    return jnp.minimum(first, between), owner
+    rivals = shapes.deepest_two(depth_in, (scene.centres, scene.radii, scene.waves, scene.present), down.shape)
+    between = 0.5 * (rivals.first - rivals.second - jnp.asarray(spec.gap, jnp.float32))
+    return jnp.minimum(rivals.first, between), rivals.owner
 
 
 def paint(scene: Cells, spec: CellsSpec, size: int) -> Painted:
@@ -134,25 +132,20 @@ def paint(scene: Cells, spec: CellsSpec, size: int) -> Painted:
     keys = jax.random.split(scene.texture, 2)
     inside, owner = compete(scene, spec, down, right)
     share = shapes.coverage(inside, width)
-    away = jnp.zeros_like(down)
-    level = jnp.zeros_like(down)
-    for index in range(ROOM):
-        middle = scene.centres[index] + scene.nuclei[index]
-        polar = shapes.seen_from(down, right, middle)
-        nucleus = shapes.coverage(NUCLEUS * scene.radii[index] - polar.distance, 2 * width)
-        own = (owner == index).astype(jnp.float32)
-        away = away + own * nucleus
-        level = level + own * scene.brightness[index]
+    middles = (scene.centres + scene.nuclei)[owner]
+    distance = jnp.sqrt((down - middles[..., 0]) ** 2 + (right - middles[..., 1]) ** 2)
+    nucleus = shapes.coverage(NUCLEUS * scene.radii[owner] - distance, 2 * width)
+    level = scene.brightness[owner]
     contrast = jnp.asarray(spec.contrast, jnp.float32)
     grain = jnp.asarray(spec.texture, jnp.float32) * texture_field(keys[0], size, GRAIN, spec.extent)
-    light = contrast * level * (1 + jnp.asarray(spec.nucleus, jnp.float32) * away) * (1 + grain)
+    light = contrast * level * (1 + jnp.asarray(spec.nucleus, jnp.float32) * nucleus) * (1 + grain)
     haze = jnp.asarray(spec.haze, jnp.float32) * (1 + 0.15 * texture_field(keys[1], size, 9.0, spec.extent))
-    return Painted(jnp.stack([1 - share, share]), haze + share * light, jnp.stack([share * (1 - away), 1 - share]))
+    return Painted(jnp.stack([1 - share, share]), haze + share * light, jnp.stack([share * (1 - nucleus), 1 - share]))
 
 
 def instances(scene: Cells, spec: CellsSpec, size: int) -> Array:
     """The cell that each place belongs to, numbered from 1 in the order of the points."""
-    return 1 + compete(scene, spec, *shapes.centred_grid(size, spec.extent))[1].astype(jnp.int32)
+    return 1 + compete(scene, spec, *shapes.centred_grid(size, spec.extent))[1]
 
 
 def points(scene: Cells, spec: CellsSpec) -> tuple[Array, Array]:

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sim.generators.phantoms.shapes import turned, turned_points
+from sim.generators.phantoms.shapes import turned, turned_back, turned_points
 from sim.generators.rendering import bias_field, blur_matrix
 from sim.generators.resampling import area_average
 from sim.generators.validation import require, require_not_negative, require_positive, require_whole
@@ -150,10 +150,11 @@ def picture(phantom: Phantom, spec: Any, label_key: Key, noise_key: Key) -> Deta
     painted = phantom.paint(scene, spec, fine)
     shares = turn_all(area_average(painted.fractions, factor), spec.pose)
     bias_key, pixel_key = jax.random.split(noise_key)
-    bias = bias_field(bias_key, (fine, fine), spec.bias)
+    # The scene is turned after it has been sampled; so the bias, which stays with the scanner, is turned back first.
+    bias = turned_back(bias_field(bias_key, (fine, fine), spec.bias), spec.pose)
     matrix = blur_matrix(fine, jnp.asarray(spec.blur, jnp.float32) / extent * fine, factor)
-    lit = (turned(painted.signal, spec.pose) + phantom.darkness) * bias - phantom.darkness
-    clean = matrix @ lit @ matrix.T
+    lit = (painted.signal + phantom.darkness) * bias - phantom.darkness
+    clean = turned(matrix @ lit @ matrix.T, spec.pose)
     labels = jnp.argmax(shares, axis=0).astype(jnp.int32)
     instances = jnp.where(labels == phantom.instance_label, turned(phantom.instances(scene, spec, size), spec.pose), 0)
     places, present = phantom.points(scene, spec)

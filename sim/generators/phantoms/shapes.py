@@ -4,8 +4,8 @@ A contour is r(angle) = radius * (1 + sum_k a_k cos(k angle) + b_k sin(k angle))
 rightward axis towards the downward one.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -103,6 +103,12 @@ def turned(image: Array, pose: int | Array) -> Array:
     return jnp.where(pose % 2 == 1, image.T[::-1], image)
 
 
+def turned_back(image: Array, pose: int | Array) -> Array:
+    """The inverse of `turned`: a turned and mirrored image is its own inverse, a turned one goes the other way."""
+    pose = jnp.asarray(pose, jnp.int32)
+    return turned(image, jnp.where(pose >= 4, pose, (4 - pose) % 4))
+
+
 def turned_points(points: Array, pose: int | Array) -> Array:
     """Points (down, right) from the middle, float32 (number, 2), moved as `turned` moves pixels."""
     pose = jnp.asarray(pose, jnp.int32)
@@ -117,3 +123,38 @@ def uniform(key: Key, shape: tuple[int, ...], low: float | Array, high: float | 
     """Uniform numbers, float32, with bounds that may be traced."""
     low, high = jnp.asarray(low, jnp.float32), jnp.asarray(high, jnp.float32)
     return low + (high - low) * jax.random.uniform(key, shape)
+
+
+class Rivals(NamedTuple):
+    """At each place the two objects that it lies deepest in: their depths, float32, and numbers, int32."""
+
+    first: Array
+    second: Array
+    owner: Array
+    runner_up: Array
+
+
+def deepest_two(depth_in: Callable[[Any], Array], objects: Any, shape: tuple[int, int]) -> Rivals:
+    """The two largest of the objects' depths at each place, in one pass; the first of those that tie.
+
+    Args:
+        depth_in: one object -> float32 of the given shape, above -1e30.
+        objects: a pytree with the objects along the first axis of its leaves, two or more.
+    """
+
+    def step(best: Rivals, numbered: tuple[Array, Any]) -> tuple[Rivals, None]:
+        index, item = numbered
+        depths = depth_in(item)
+        leads, follows = depths > best.first, depths > best.second
+        return Rivals(
+            jnp.where(leads, depths, best.first),
+            jnp.where(leads, best.first, jnp.where(follows, depths, best.second)),
+            jnp.where(leads, index, best.owner),
+            jnp.where(leads, best.owner, jnp.where(follows, index, best.runner_up)),
+        ), None
+
+    low, none = jnp.full(shape, -1e30, jnp.float32), jnp.zeros(shape, jnp.int32)
+    number = jax.tree.leaves(objects)[0].shape[0]
+    start = Rivals(low, low, none, none)
+    # Seven or so a pass: the maps stay in registers longer, and the program stays small.
+    return jax.lax.scan(step, start, (jnp.arange(number, dtype=jnp.int32), objects), unroll=min(number, 7))[0]

@@ -22,9 +22,9 @@ ROOM = 7  # sites: the middle and six around it
 SPACING = 26.0  # mm between sites
 GAP = 4.0  # mm of liver between lesions
 SMALLEST = 2.8  # mm, radius
-LARGEST_LOG = 0.45  # standard deviation of the radius's logarithm
+LOG_SPREAD = 0.45  # standard deviation of the radius's logarithm
 EDGE = (44.0, 56.0)  # mm, of the liver from the middle of the sites
-VESSELS = 5
+VESSELS = 3
 MOTTLE = 2.5  # mm
 
 
@@ -51,7 +51,7 @@ class TumourSpec(PhantomSpec):
     shape_variation: float | Array = 0.07
     fewest: int | Array = 1
     most: int | Array = 4
-    radius: float | Array = 6.5
+    radius: float | Array = 7.0
     ramp: float | Array = 2.5
     rim: float | Array = 0.2
     vessel_contrast: float | Array = 40.0
@@ -94,7 +94,7 @@ def draw_scene(key: Key, spec: TumourSpec) -> Lesions:
     around = SPACING * jnp.stack([jnp.sin(angle), jnp.cos(angle)], axis=-1)
     sites = jnp.concatenate([jnp.zeros((1, 2)), around])
     reach = 1 + shapes.largest_wave(spec.shape_variation, spec.decay)
-    spread = jnp.exp(LARGEST_LOG * jax.random.normal(keys[1], (ROOM,)))
+    spread = jnp.exp(LOG_SPREAD * jax.random.normal(keys[1], (ROOM,)))
     free = (SPACING - GAP) / 2
     radii = jnp.clip(jnp.asarray(spec.radius, jnp.float32) * spread, SMALLEST, free / reach)
     jitter = jnp.sqrt(0.5) * (free - radii * reach)[:, None] * shapes.uniform(keys[2], (ROOM, 2), -1.0, 1.0)
@@ -105,7 +105,7 @@ def draw_scene(key: Key, spec: TumourSpec) -> Lesions:
     present = jax.random.permutation(order_key, ROOM) < jnp.minimum(number, most)
     draws = jax.random.uniform(keys[5], (VESSELS, 4))
     vessels = jnp.stack(
-        [2 * jnp.pi * draws[:, 0], 70.0 * (draws[:, 1] - 0.5), 0.012 * (draws[:, 2] - 0.5), 0.8 + 1.6 * draws[:, 3]],
+        [2 * jnp.pi * draws[:, 0], 70.0 * (draws[:, 1] - 0.5), 0.012 * (draws[:, 2] - 0.5), 1.2 + 1.8 * draws[:, 3]],
         axis=-1,
     )
     edge = jnp.stack([2 * jnp.pi * jax.random.uniform(keys[4]), shapes.uniform(keys[6], (), *EDGE)])
@@ -113,14 +113,16 @@ def draw_scene(key: Key, spec: TumourSpec) -> Lesions:
     return Lesions(sites + jitter, radii, waves, present, edge, vessels, jax.random.fold_in(key, 1))
 
 
-def lesion_depths(scene: Lesions, down: Array, right: Array) -> Array:
-    """Depth inside each lesion, mm, far below 0 for those that are not there: float32 (ROOM, rows, columns)."""
+def lesion_depth(scene: Lesions, down: Array, right: Array) -> tuple[Array, Array]:
+    """Depth inside the lesions, mm, far below 0 where there is none, and the nearest one's number."""
 
-    def one(centre: Array, radius: Array, waves: Array, present: Array) -> Array:
+    def depth_in(lesion: tuple[Array, Array, Array, Array]) -> Array:
+        centre, radius, waves, present = lesion
         inside = shapes.depth(shapes.seen_from(down, right, centre), radius, waves)
         return jnp.where(present, inside, -1e4)
 
-    return jax.vmap(one)(scene.centres, scene.radii, scene.waves, scene.present)
+    rivals = shapes.deepest_two(depth_in, (scene.centres, scene.radii, scene.waves, scene.present), down.shape)
+    return rivals.first, rivals.owner
 
 
 def paint(scene: Lesions, spec: TumourSpec, size: int) -> Painted:
@@ -131,7 +133,7 @@ def paint(scene: Lesions, spec: TumourSpec, size: int) -> Painted:
     keys = jax.random.split(scene.texture, 3)
     mottle = texture_field(keys[0], size, MOTTLE, spec.extent)
     slow = texture_field(keys[1], size, 8.0, spec.extent)
-    inside = jnp.max(lesion_depths(scene, down, right), axis=0)
+    inside = lesion_depth(scene, down, right)[0]
     lesion, share = shapes.coverage(inside, jnp.maximum(ramp, width)), shapes.coverage(inside, width)
     ring = jnp.exp(-0.5 * ((inside + 0.5 * ramp + 1.2) / 1.2) ** 2)
     along = right * jnp.cos(scene.edge[0]) + down * jnp.sin(scene.edge[0])
@@ -157,8 +159,7 @@ def paint(scene: Lesions, spec: TumourSpec, size: int) -> Painted:
 
 def instances(scene: Lesions, spec: TumourSpec, size: int) -> Array:
     """The lesion that each place is nearest to, numbered from 1 in the order of the points."""
-    depths = lesion_depths(scene, *shapes.centred_grid(size, spec.extent))
-    return 1 + jnp.argmax(depths, axis=0).astype(jnp.int32)
+    return 1 + lesion_depth(scene, *shapes.centred_grid(size, spec.extent))[1]
 
 
 def points(scene: Lesions, spec: TumourSpec) -> tuple[Array, Array]:
