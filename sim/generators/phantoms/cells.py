@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from sim.generators.phantoms import shapes
 from sim.generators.phantoms.imaging import Painted, Phantom, PhantomSpec
-from sim.generators.phantoms.textures import texture_field
+from sim.generators.phantoms.textures import texture_fields
 from sim.generators.rendering import poisson_gaussian
 from sim.generators.validation import require, require_not_negative, require_positive, require_whole
 from sim.types import Array, Key
@@ -87,25 +87,26 @@ class Cells(NamedTuple):
 
 def draw_scene(key: Key, spec: CellsSpec) -> Cells:
     """Draw the cells of one image."""
-    keys = jax.random.split(key, 8)
+    draw_key, texture_key = jax.random.split(key)
+    pool = shapes.Pool(draw_key, 2 + ROOM * 12)
     line = (jnp.arange(SIDE, dtype=jnp.float32) - (SIDE - 1) / 2) * SPACING
     down, right = jnp.meshgrid(line, line, indexing="ij")
     shift = jnp.where(jnp.arange(SIDE) % 2 == 0, 0.25, -0.25)[:, None] * SPACING  # rows in quincunx, as cells pack
     sites = jnp.stack([down, right + shift], axis=-1).reshape(ROOM, 2)
-    centres = sites + shapes.uniform(keys[0], (ROOM, 2), -JITTER, JITTER)
-    focus = shapes.uniform(keys[1], (1, 2), -1.5 * SPACING, 1.5 * SPACING)
-    far = jnp.sum((centres - focus) ** 2, axis=-1) * shapes.uniform(keys[2], (ROOM,), 0.4, 1.6)
+    centres = sites + pool.take(ROOM, 2, low=-JITTER, high=JITTER)
+    focus = pool.take(1, 2, low=-1.5 * SPACING, high=1.5 * SPACING)
+    far = jnp.sum((centres - focus) ** 2, axis=-1) * pool.take(ROOM, low=0.4, high=1.6)
     rank = jnp.argsort(jnp.argsort(far))
     variation = jnp.asarray(spec.brightness_variation, jnp.float32)
-    brightness = jnp.exp(variation * jax.random.normal(keys[3], (ROOM,)) - 0.5 * variation**2)  # mean 1
+    brightness = jnp.exp(variation * pool.take_normal(ROOM) - 0.5 * variation**2)  # mean 1
     return Cells(
         centres,
-        jnp.asarray(spec.radius, jnp.float32) * shapes.uniform(keys[4], (ROOM,), *SIZES),
-        shapes.draw_waves(keys[5], (ROOM,), spec.shape_variation, spec.decay),
+        jnp.asarray(spec.radius, jnp.float32) * pool.take(ROOM, low=SIZES[0], high=SIZES[1]),
+        pool.take_waves(ROOM, variation=spec.shape_variation, decay=spec.decay),
         brightness,
-        shapes.uniform(keys[6], (ROOM, 2), -1.3, 1.3),
+        pool.take(ROOM, 2, low=-1.3, high=1.3),
         rank < jnp.asarray(spec.cells, jnp.int32),
-        keys[7],
+        texture_key,
     )
 
 
@@ -129,7 +130,7 @@ def paint(scene: Cells, spec: CellsSpec, size: int) -> Painted:
     """Paint the background, then each place with the brightness of its cell."""
     down, right = shapes.centred_grid(size, spec.extent)
     width = jnp.asarray(spec.extent, jnp.float32) / size
-    keys = jax.random.split(scene.texture, 2)
+    grain, slow = texture_fields(scene.texture, size, (GRAIN, 9.0), spec.extent)
     inside, owner = compete(scene, spec, down, right)
     share = shapes.coverage(inside, width)
     middles = (scene.centres + scene.nuclei)[owner]
@@ -137,9 +138,9 @@ def paint(scene: Cells, spec: CellsSpec, size: int) -> Painted:
     nucleus = shapes.coverage(NUCLEUS * scene.radii[owner] - distance, 2 * width)
     level = scene.brightness[owner]
     contrast = jnp.asarray(spec.contrast, jnp.float32)
-    grain = jnp.asarray(spec.texture, jnp.float32) * texture_field(keys[0], size, GRAIN, spec.extent)
+    grain = jnp.asarray(spec.texture, jnp.float32) * grain
     light = contrast * level * (1 + jnp.asarray(spec.nucleus, jnp.float32) * nucleus) * (1 + grain)
-    haze = jnp.asarray(spec.haze, jnp.float32) * (1 + 0.15 * texture_field(keys[1], size, 9.0, spec.extent))
+    haze = jnp.asarray(spec.haze, jnp.float32) * (1 + 0.15 * slow)
     return Painted(jnp.stack([1 - share, share]), haze + share * light, jnp.stack([share * (1 - nucleus), 1 - share]))
 
 

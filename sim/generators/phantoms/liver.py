@@ -14,7 +14,7 @@ import numpy as np
 
 from sim.generators.phantoms import shapes
 from sim.generators.phantoms.imaging import Painted, Phantom, PhantomSpec
-from sim.generators.phantoms.textures import squashed, texture_field
+from sim.generators.phantoms.textures import squashed, texture_fields
 from sim.generators.phantoms.tomography import DARKNESS, UNIT, add_noise, grey
 from sim.generators.validation import require, require_not_negative
 from sim.types import Array, Key
@@ -78,16 +78,17 @@ class Abdomen(NamedTuple):
 
 def draw_scene(key: Key, spec: LiverSpec) -> Abdomen:
     """Draw one slice."""
-    keys = jax.random.split(key, 9)
-    body = shapes.uniform(keys[0], (2,), 0.95, 1.05)
-    centre = jnp.array([-14.0, -62.0]) + shapes.uniform(keys[1], (2,), -8.0, 8.0)
-    waves = shapes.draw_waves(keys[2], (5,), spec.shape_variation, spec.decay)
+    draw_key, texture_key = jax.random.split(key)
+    pool = shapes.Pool(draw_key, 70 + 4 * VESSELS)
+    body = pool.take(2, low=0.95, high=1.05)
+    centre = jnp.array([-14.0, -62.0]) + pool.take(2, low=-8.0, high=8.0)
+    waves = pool.take_waves(5, variation=spec.shape_variation, decay=spec.decay)
     # A right lobe that fills the flank and a left lobe that tapers across the middle.
     lobes = jnp.zeros(waves.shape[1:]).at[0].set(jnp.array([0.08, -0.12])).at[1].set(jnp.array([0.1, -0.07]))
     waves = waves.at[0].add(lobes)
-    share = shapes.uniform(keys[3], (), *AREA_SHARE)
+    share = pool.take(low=AREA_SHARE[0], high=AREA_SHARE[1])
     radius = jnp.sqrt(share * BODY_AREA * jnp.prod(body) / jnp.pi / (1 + 0.5 * jnp.sum(waves[0] ** 2)))
-    draws = jax.random.uniform(keys[4], (VESSELS, 4))
+    draws = pool.take(VESSELS, 4)
     vessels = jnp.stack(
         [
             jnp.pi + (jnp.arange(VESSELS, dtype=jnp.float32) - 2.5) * 0.62 + 0.4 * (draws[:, 0] - 0.5),
@@ -98,8 +99,8 @@ def draw_scene(key: Key, spec: LiverSpec) -> Abdomen:
         axis=-1,
     )
     return Abdomen(
-        body, centre, radius, waves, jnp.array(NEIGHBOURS) + shapes.uniform(keys[5], (3,), -0.04, 0.04),
-        shapes.uniform(keys[6], (3,), 20.0, 34.0), vessels, shapes.uniform(keys[7], (5, 2), -6.0, 6.0), keys[8],
+        body, centre, radius, waves, jnp.array(NEIGHBOURS) + pool.take(3, low=-0.04, high=0.04),
+        pool.take(3, low=20.0, high=34.0), vessels, pool.take(5, 2, low=-6.0, high=6.0), texture_key,
     )  # fmt: skip
 
 
@@ -152,7 +153,7 @@ def paint(scene: Abdomen, spec: LiverSpec, size: int) -> Painted:
     """Paint the slice from the skin inwards."""
     down, right = shapes.centred_grid(size, spec.extent)
     width = jnp.asarray(spec.extent, jnp.float32) / size
-    keys = jax.random.split(scene.texture, 3)
+    loops, mottle = texture_fields(scene.texture, size, (11.0, MOTTLE), spec.extent)
     liver_level = 100.0
     inside = body_depth(scene, down, right)
     liver, polar = liver_depth(scene, inside, down, right)
@@ -162,7 +163,7 @@ def paint(scene: Abdomen, spec: LiverSpec, size: int) -> Painted:
         seen = shapes.seen_from(down, middle[1] + (right - middle[1]) * squeeze, middle)
         return shapes.coverage(shapes.depth(seen, radius, scene.waves[min(index, 2) + 2]), width)
 
-    bowel = squashed(texture_field(keys[0], size, 11.0, spec.extent), 0.4, 6.0)
+    bowel = squashed(loops, 0.4, 6.0)
     angle_wave = shapes.seen_from(down, right, jnp.zeros(2))
     ribs = squashed(_ripple(angle_wave), 0.22, 8.0)
     rib = ribs * shapes.coverage(4.0 - jnp.abs(inside - SKIN - WALL / 2), width)
@@ -174,7 +175,7 @@ def paint(scene: Abdomen, spec: LiverSpec, size: int) -> Painted:
     touching = liver_level - jnp.asarray(spec.contrast, jnp.float32)
     vessel = vessel_cover(scene, down, right, width)
     share = cover(liver)
-    mottle = jnp.asarray(spec.texture * spec.contrast, jnp.float32) * texture_field(keys[1], size, MOTTLE, spec.extent)
+    mottle = jnp.asarray(spec.texture * spec.contrast, jnp.float32) * mottle
     signal = shapes.paint_over(
         jnp.full_like(down, AIR),
         [

@@ -15,7 +15,7 @@ import numpy as np
 
 from sim.generators.phantoms import shapes
 from sim.generators.phantoms.imaging import Painted, Phantom, PhantomSpec
-from sim.generators.phantoms.textures import squashed, texture_field
+from sim.generators.phantoms.textures import squashed, texture_fields
 from sim.generators.rendering import poisson_gaussian
 from sim.generators.validation import require, require_positive
 from sim.types import Array, Key
@@ -88,37 +88,46 @@ class Tissue(NamedTuple):
 
 def draw_scene(key: Key, spec: MembranesSpec) -> Tissue:
     """Draw the cells of one section."""
-    keys = jax.random.split(key, 7)
+    draw_key, texture_key = jax.random.split(key)
+    pool = shapes.Pool(draw_key, 3 * ROOM + 5 * ORGANELLES + 4 * VESICLES)
     extent = jnp.asarray(spec.extent, jnp.float32)
     step = extent / INNER
     line = (jnp.arange(SIDE, dtype=jnp.float32) - (SIDE - 1) / 2) * step
     down, right = jnp.meshgrid(line, line, indexing="ij")
     shift = jnp.where(jnp.arange(SIDE) % 2 == 0, 0.25, -0.25)[:, None] * step
     lattice = jnp.stack([down, right + shift], axis=-1).reshape(ROOM, 2)
-    sites = lattice + jnp.asarray(spec.jitter, jnp.float32) * step * shapes.uniform(keys[0], (ROOM, 2), -1.0, 1.0)
-    draws = jax.random.uniform(keys[1], (ORGANELLES, 4))
+    sites = lattice + jnp.asarray(spec.jitter, jnp.float32) * step * pool.take(ROOM, 2, low=-1.0, high=1.0)
+    draws = pool.take(ORGANELLES, 4)
     organelles = jnp.stack(
         [draws[:, 0], jnp.pi * draws[:, 1], step * (0.04 + 0.2 * draws[:, 2]), step * (0.11 + 0.06 * draws[:, 3])],
         axis=-1,
     )
-    places = shapes.uniform(keys[2], (VESICLES, 2), -0.48, 0.48) * extent
-    vesicles = jnp.concatenate([places, shapes.uniform(keys[3], (VESICLES, 1), 0.055, 0.085) * step], axis=-1)
-    shown = jax.random.uniform(keys[4], (ORGANELLES + VESICLES,)) < jnp.asarray(spec.organelles, jnp.float32)
-    tint = 1 + 0.06 * jax.random.normal(keys[5], (ROOM,))
-    return Tissue(sites, organelles, vesicles, shown, tint, keys[6])
+    places = pool.take(VESICLES, 2, low=-0.48, high=0.48) * extent
+    vesicles = jnp.concatenate([places, pool.take(VESICLES, 1, low=0.055, high=0.085) * step], axis=-1)
+    shown = pool.take(ORGANELLES + VESICLES) < jnp.asarray(spec.organelles, jnp.float32)
+    tint = 1 + 0.06 * pool.take_normal(ROOM)
+    return Tissue(sites, organelles, vesicles, shown, tint, texture_key)
 
 
-def bent(scene: Tissue, spec: MembranesSpec, size: int) -> tuple[Array, Array]:
-    """Places of the grid, bent smoothly so that membranes between them curve."""
+class Bent(NamedTuple):
+    """Places of the grid, bent smoothly so that membranes between them curve; and three textures of the section."""
+
+    down: Array
+    right: Array
+    state: Array  # high where membranes fade, low where they are cut obliquely
+    stain: Array
+    grain: Array
+
+
+def bend(scene: Tissue, spec: MembranesSpec, size: int) -> Bent:
+    """Bend the places of a grid."""
     down, right = shapes.centred_grid(size, spec.extent)
     step = jnp.asarray(spec.extent, jnp.float32) / INNER
     far = BEND * step * jnp.asarray(spec.shape_variation, jnp.float32) / 0.05
     length = BEND_LENGTH * step * 2.0 ** (0.5 * (jnp.asarray(spec.decay, jnp.float32) - 2))
-    keys = jax.random.split(jax.random.fold_in(scene.texture, 9))
-    return (
-        down + far * texture_field(keys[0], size, length, spec.extent),
-        right + far * texture_field(keys[1], size, length, spec.extent),
-    )
+    lengths = (length, length, 0.35 * step, 0.5 * step, GRAIN)
+    fields = texture_fields(scene.texture, size, lengths, spec.extent)
+    return Bent(down + far * fields[0], right + far * fields[1], fields[2], fields[3], fields[4])
 
 
 def nearest_two(scene: Tissue, down: Array, right: Array) -> tuple[Array, Array]:
@@ -132,22 +141,19 @@ def paint(scene: Tissue, spec: MembranesSpec, size: int) -> Painted:
     """Paint cytoplasm, organelles, then membranes."""
     width = jnp.asarray(spec.extent, jnp.float32) / size
     down, right = shapes.centred_grid(size, spec.extent)
-    along, across = bent(scene, spec, size)
-    away, owner = nearest_two(scene, along, across)
-    keys = jax.random.split(scene.texture, 5)
+    bent = bend(scene, spec, size)
+    away, owner = nearest_two(scene, bent.down, bent.right)
     thickness, contrast = jnp.asarray(spec.thickness, jnp.float32), jnp.asarray(spec.contrast, jnp.float32)
     # A bent border is crossed faster or slower than a straight one: the gradient of the distance keeps its width.
     slope = jnp.sqrt(sum(part**2 for part in jnp.gradient(away, axis=(0, 1)))) / width
     straight = away / jnp.clip(slope, 0.6, 2.0)
     membrane = shapes.coverage(0.5 * thickness - straight, width)
-    scale = 0.35 * jnp.asarray(spec.extent, jnp.float32) / INNER
-    field = texture_field(keys[0], size, scale, spec.extent)
-    gap = squashed(field, jnp.maximum(jnp.asarray(spec.gaps, jnp.float32), 1e-6), 8.0)
-    oblique = squashed(-field, jnp.maximum(jnp.asarray(spec.oblique, jnp.float32), 1e-6), 8.0)
-    stain = jnp.clip(1 + 0.15 * texture_field(keys[1], size, 1.5 * scale, spec.extent), 0.5, 1.3)
+    gap = squashed(bent.state, jnp.maximum(jnp.asarray(spec.gaps, jnp.float32), 1e-6), 8.0)
+    oblique = squashed(-bent.state, jnp.maximum(jnp.asarray(spec.oblique, jnp.float32), 1e-6), 8.0)
+    stain = jnp.clip(1 + 0.15 * bent.stain, 0.5, 1.3)
     wide = shapes.coverage(0.5 * thickness * (1 + 2.0 * oblique) - straight, width * (1 + oblique))
     strength = wide * (1 - gap) * (1 - 0.5 * oblique) * stain
-    grain = jnp.asarray(spec.texture, jnp.float32) * contrast * texture_field(keys[2], size, GRAIN, spec.extent)
+    grain = jnp.asarray(spec.texture, jnp.float32) * contrast * bent.grain
     cytoplasm = jnp.broadcast_to(scene.tint[owner], down.shape) + grain
     dark = organelle_darkness(scene, spec, down, right, width)
     inside = shapes.coverage(straight - thickness, width)
@@ -181,7 +187,8 @@ def organelle_darkness(scene: Tissue, spec: MembranesSpec, down: Array, right: A
 
 def instances(scene: Tissue, spec: MembranesSpec, size: int) -> Array:
     """The cell that each place belongs to, numbered from 1 in the order of the points."""
-    return 1 + nearest_two(scene, *bent(scene, spec, size))[1].astype(jnp.int32)
+    bent = bend(scene, spec, size)
+    return 1 + nearest_two(scene, bent.down, bent.right)[1]
 
 
 def points(scene: Tissue, spec: MembranesSpec) -> tuple[Array, Array]:

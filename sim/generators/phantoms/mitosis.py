@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from sim.generators.phantoms import shapes
 from sim.generators.phantoms.imaging import Painted, Phantom, PhantomSpec
-from sim.generators.phantoms.textures import texture_field
+from sim.generators.phantoms.textures import texture_fields
 from sim.generators.rendering import poisson_gaussian
 from sim.generators.validation import require, require_whole
 from sim.types import Array, Key
@@ -84,33 +84,34 @@ class Nuclei(NamedTuple):
 
 def draw_scene(key: Key, spec: MitosisSpec) -> Nuclei:
     """Draw the nuclei of one field."""
-    keys = jax.random.split(key, 10)
+    draw_key, texture_key = jax.random.split(key)
+    pool = shapes.Pool(draw_key, 1 + ROOM * 16)
     line = (jnp.arange(SIDE, dtype=jnp.float32) - (SIDE - 1) / 2) * SPACING
     down, right = jnp.meshgrid(line, line, indexing="ij")
     shift = jnp.where(jnp.arange(SIDE) % 2 == 0, ROW, -ROW)[:, None]
     sites = jnp.stack([down, right + shift], axis=-1).reshape(ROOM, 2)
     fewest, most = jnp.asarray(spec.fewest, jnp.int32), jnp.asarray(spec.most, jnp.int32)
     span = (most - fewest + 1).astype(jnp.float32)
-    number = jnp.minimum(fewest + jnp.floor(jax.random.uniform(keys[1]) * span).astype(jnp.int32), most)
-    rank = jax.random.permutation(keys[2], ROOM)
+    number = jnp.minimum(fewest + jnp.floor(pool.take() * span).astype(jnp.int32), most)
+    rank = pool.take_ranks(ROOM)
     others = number + jnp.asarray(spec.lookalikes, jnp.int32)
     dark = 2 + (rank % 2)
-    plain = jnp.where(jax.random.uniform(keys[3], (ROOM,)) < 0.85, 1, 0)
+    plain = jnp.where(pool.take(ROOM) < 0.85, 1, 0)
     kind = jnp.where(rank < number, 4, jnp.where(rank < others, dark, plain))
     free = jnp.where(kind == 4, JITTER, LOOSE)[:, None]
-    centres = sites + free * shapes.uniform(keys[0], (ROOM, 2), -1.0, 1.0)
-    phase = jnp.floor(4 * jax.random.uniform(keys[4], (ROOM,)))
-    draws = shapes.uniform(keys[5], (ROOM, 4), -1.0, 1.0)
+    centres = sites + free * pool.take(ROOM, 2, low=-1.0, high=1.0)
+    phase = jnp.floor(4 * pool.take(ROOM))
+    draws = pool.take(ROOM, 4, low=-1.0, high=1.0)
     by_kind = jnp.array([0.1, 4.2, 4.0, 2.1, 2.8])[kind]
     is_clump = (kind == 4) & (phase == 0)
     size = by_kind * (1 + 0.15 * draws[:, 0]) * jnp.where(is_clump, 0.4, 1.0)
     apart = jnp.array([0.0, 0.0, 1.3, 2.4])[phase.astype(jnp.int32)] * (1 + 0.15 * draws[:, 1])
     thick = jnp.where(is_clump, 1.9, jnp.where(phase == 1, 1.0, 0.8)) * (1 + 0.12 * draws[:, 2])
-    frame = jnp.stack([jnp.pi * jax.random.uniform(keys[6], (ROOM,)), apart, thick, 1.5 + 0.5 * draws[:, 3]], axis=-1)
+    frame = jnp.stack([pool.take(ROOM, high=jnp.pi), apart, thick, 1.5 + 0.5 * draws[:, 3]], axis=-1)
     variation = jnp.asarray(spec.stain_variation, jnp.float32)
-    stain = jnp.exp(variation * jax.random.normal(keys[7], (ROOM,)) - 0.5 * variation**2)
-    waves = shapes.draw_waves(keys[8], (ROOM,), spec.shape_variation, spec.decay)
-    return Nuclei(centres, kind, size, frame, waves, stain, keys[9])
+    stain = jnp.exp(variation * pool.take_normal(ROOM) - 0.5 * variation**2)
+    waves = pool.take_waves(ROOM, variation=spec.shape_variation, decay=spec.decay)
+    return Nuclei(centres, kind, size, frame, waves, stain, texture_key)
 
 
 def figure_depth(nucleus: Nuclei, down: Array, right: Array) -> Array:
@@ -168,10 +169,7 @@ def paint(scene: Nuclei, spec: MitosisSpec, size: int) -> Painted:
     down, right = shapes.centred_grid(size, spec.extent)
     width = jnp.asarray(spec.extent, jnp.float32) / size
     contrast = jnp.asarray(spec.contrast, jnp.float32)
-    keys = jax.random.split(scene.texture, 3)
-    fibres = texture_field(keys[0], size, MOTTLE, spec.extent)
-    slow = texture_field(keys[1], size, 7.0, spec.extent)
-    clumps = texture_field(keys[2], size, CLUMP, spec.extent)
+    fibres, slow, clumps = texture_fields(scene.texture, size, (MOTTLE, 7.0, CLUMP), spec.extent)
     strands = jnp.exp(-4.0 * fibres**2) - 1 / 3  # thin dark threads where the field crosses 0; 1/3 is their mean
     texture = jnp.asarray(spec.texture, jnp.float32) * contrast
     tissue = TISSUE - texture * (1.2 * strands + 0.5 * slow)

@@ -4,11 +4,13 @@ A contour is r(angle) = radius * (1 + sum_k a_k cos(k angle) + b_k sin(k angle))
 rightward axis towards the downward one.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.special import ndtri
 
 from sim.types import Array, Key
 
@@ -37,27 +39,14 @@ def seen_from(down: Array, right: Array, centre: Array) -> Polar:
     return Polar(distance, away_right / distance, away_down / distance)
 
 
-def draw_waves(key: Key, shape: tuple[int, ...], variation: float | Array, decay: float | Array) -> Array:
-    """Coefficients of random contours whose root-mean-square deviation from the circle is exactly `variation`.
-
-    The power of harmonic k falls as k^-decay: 2 gives smooth ovals, 0 or less gives lobes.
-
-    Returns:
-        float32, shape (*shape, harmonics, 2): cosine and sine coefficients, relative to the radius.
-    """
-    order = jnp.asarray(HARMONICS, jnp.float32)
-    power = jnp.exp(-jnp.asarray(decay, jnp.float32) * jnp.log(order))
-    amplitude = jnp.asarray(variation, jnp.float32) * jnp.sqrt(2 * power / jnp.sum(power))
-    phase = 2 * jnp.pi * jax.random.uniform(key, (*shape, len(HARMONICS)))
-    lifted = jnp.broadcast_to(amplitude, phase.shape)
-    return jnp.stack([lifted * jnp.cos(phase), lifted * jnp.sin(phase)], axis=-1)
+def _amplitudes(variation: float | Array, decay: float | Array) -> Array:
+    power = jnp.exp(-jnp.asarray(decay, jnp.float32) * jnp.log(jnp.asarray(HARMONICS, jnp.float32)))
+    return jnp.asarray(variation, jnp.float32) * jnp.sqrt(2 * power / jnp.sum(power))
 
 
 def largest_wave(variation: float | Array, decay: float | Array) -> Array:
-    """Bound of |r / radius - 1| over all contours of `draw_waves`."""
-    order = jnp.asarray(HARMONICS, jnp.float32)
-    power = jnp.exp(-jnp.asarray(decay, jnp.float32) * jnp.log(order))
-    return jnp.asarray(variation, jnp.float32) * jnp.sum(jnp.sqrt(2 * power / jnp.sum(power)))
+    """Bound of |r / radius - 1| over all contours of `Pool.take_waves`."""
+    return jnp.sum(_amplitudes(variation, decay))
 
 
 def wave(polar: Polar, waves: Array) -> tuple[Array, Array]:
@@ -119,10 +108,50 @@ def turned_points(points: Array, pose: int | Array) -> Array:
     return jnp.stack([jnp.where(odd, -right, down), jnp.where(odd, down, right)], axis=-1)
 
 
-def uniform(key: Key, shape: tuple[int, ...], low: float | Array, high: float | Array) -> Array:
-    """Uniform numbers, float32, with bounds that may be traced."""
-    low, high = jnp.asarray(low, jnp.float32), jnp.asarray(high, jnp.float32)
-    return low + (high - low) * jax.random.uniform(key, shape)
+class Pool:
+    """Uniform numbers drawn at once and handed out in order: each separate draw costs a tenth of a second to compile.
+
+    Example:
+        >>> import jax
+        >>> pool = Pool(jax.random.key(0), 6)
+        >>> pool.take(2, 3).shape
+        (2, 3)
+        >>> pool.take()
+        Traceback (most recent call last):
+        ValueError: a pool of 6 numbers has 0 left, got a request for 1
+    """
+
+    def __init__(self, key: Key, number: int) -> None:
+        self._numbers, self._used = jax.random.uniform(key, (number,)), 0
+
+    def take(self, *shape: int, low: float | Array = 0.0, high: float | Array = 1.0) -> Array:
+        """The next numbers, float32 of the given shape, uniform between the bounds."""
+        number, total = math.prod(shape), len(self._numbers)
+        if self._used + number > total:
+            raise ValueError(f"a pool of {total} numbers has {total - self._used} left, got a request for {number}")
+        numbers = self._numbers[self._used : self._used + number].reshape(shape)
+        self._used += number
+        return low + (high - low) * numbers
+
+    def take_normal(self, *shape: int) -> Array:
+        """The next numbers, standard normal, at most 5.4 standard deviations out."""
+        return ndtri(jnp.clip(self.take(*shape), 2.0**-25, 1 - 2.0**-24))
+
+    def take_ranks(self, number: int) -> Array:
+        """A random order: int32, shape (number,), every number from 0 once."""
+        return jnp.argsort(self.take(number)).astype(jnp.int32)
+
+    def take_waves(self, *shape: int, variation: float | Array, decay: float | Array) -> Array:
+        """Coefficients of random contours whose root-mean-square deviation from the circle is exactly `variation`.
+
+        The power of harmonic k falls as k^-decay: 2 gives smooth ovals, 0 or less gives lobes.
+
+        Returns:
+            float32, shape (*shape, harmonics, 2): cosine and sine coefficients, relative to the radius.
+        """
+        phase = self.take(*shape, len(HARMONICS), high=2 * jnp.pi)
+        amplitude = jnp.broadcast_to(_amplitudes(variation, decay), phase.shape)
+        return jnp.stack([amplitude * jnp.cos(phase), amplitude * jnp.sin(phase)], axis=-1)
 
 
 class Rivals(NamedTuple):

@@ -1,5 +1,8 @@
 """Smooth random fields of a stated length in physical units, the same at every grid size."""
 
+from collections.abc import Sequence
+
+import jax
 import jax.numpy as jnp
 from jax.scipy.special import ndtri
 
@@ -9,14 +12,18 @@ from sim.types import Array, Key
 NODES = 64  # along a side; a texture finer than 0.7 of their distance is drawn at that
 
 
-def texture_field(key: Key, size: int, length: float | Array, extent: float | Array) -> Array:
-    """A normal field of mean 0 and variance 1, correlation exp(-d^2 / (4 length^2)): float32, shape (size, size).
+def texture_fields(key: Key, size: int, lengths: Sequence[float | Array], extent: float | Array) -> Array:
+    """Independent normal fields of mean 0 and variance 1, correlation exp(-d^2 / (4 length^2)).
 
     Args:
-        length, extent: in one unit of length; at least 0.011 of the extent is used.
+        lengths: one a field, in the unit of the extent; at least 0.011 of the extent is used.
+
+    Returns:
+        float32, shape (fields, size, size).
     """
-    share = jnp.asarray(length, jnp.float32) / jnp.asarray(extent, jnp.float32)
-    return smooth_field(key, size, NODES, jnp.maximum(share, 0.7 / NODES))
+    shares = jnp.stack([jnp.asarray(length, jnp.float32) for length in lengths]) / jnp.asarray(extent, jnp.float32)
+    keys = jax.random.split(key, len(lengths))
+    return jax.vmap(smooth_field, in_axes=(0, None, None, 0))(keys, size, NODES, jnp.maximum(shares, 0.7 / NODES))
 
 
 def squashed(field: Array, share: float | Array, sharpness: float = 4.0) -> Array:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from sim.generators.phantoms import shapes
 from sim.generators.phantoms.imaging import Painted, Phantom, PhantomSpec
-from sim.generators.phantoms.textures import squashed, texture_field
+from sim.generators.phantoms.textures import squashed, texture_fields
 from sim.generators.phantoms.tomography import DARKNESS, UNIT, add_noise, grey
 from sim.generators.validation import require, require_not_negative, require_whole
 from sim.types import Array, Key
@@ -88,29 +88,29 @@ class Lesions(NamedTuple):
 
 def draw_scene(key: Key, spec: TumourSpec) -> Lesions:
     """Draw one part of a liver."""
-    keys = jax.random.split(key, 8)
-    turn = shapes.uniform(keys[0], (), 0.0, 2 * jnp.pi)
+    draw_key, texture_key = jax.random.split(key)
+    pool = shapes.Pool(draw_key, 4 + ROOM * 9 + 4 * VESSELS)
+    turn = pool.take(high=2 * jnp.pi)
     angle = turn + jnp.arange(ROOM - 1, dtype=jnp.float32) * (jnp.pi / 3)
     around = SPACING * jnp.stack([jnp.sin(angle), jnp.cos(angle)], axis=-1)
     sites = jnp.concatenate([jnp.zeros((1, 2)), around])
     reach = 1 + shapes.largest_wave(spec.shape_variation, spec.decay)
-    spread = jnp.exp(LOG_SPREAD * jax.random.normal(keys[1], (ROOM,)))
+    spread = jnp.exp(LOG_SPREAD * pool.take_normal(ROOM))
     free = (SPACING - GAP) / 2
     radii = jnp.clip(jnp.asarray(spec.radius, jnp.float32) * spread, SMALLEST, free / reach)
-    jitter = jnp.sqrt(0.5) * (free - radii * reach)[:, None] * shapes.uniform(keys[2], (ROOM, 2), -1.0, 1.0)
-    count_key, order_key = jax.random.split(keys[3])
+    jitter = jnp.sqrt(0.5) * (free - radii * reach)[:, None] * pool.take(ROOM, 2, low=-1.0, high=1.0)
     fewest, most = jnp.asarray(spec.fewest, jnp.int32), jnp.asarray(spec.most, jnp.int32)
     span = (most - fewest + 1).astype(jnp.float32)
-    number = fewest + jnp.floor(jax.random.uniform(count_key) * span).astype(jnp.int32)
-    present = jax.random.permutation(order_key, ROOM) < jnp.minimum(number, most)
-    draws = jax.random.uniform(keys[5], (VESSELS, 4))
+    number = fewest + jnp.floor(pool.take() * span).astype(jnp.int32)
+    present = pool.take_ranks(ROOM) < jnp.minimum(number, most)
+    draws = pool.take(VESSELS, 4)
     vessels = jnp.stack(
         [2 * jnp.pi * draws[:, 0], 70.0 * (draws[:, 1] - 0.5), 0.012 * (draws[:, 2] - 0.5), 1.2 + 1.8 * draws[:, 3]],
         axis=-1,
     )
-    edge = jnp.stack([2 * jnp.pi * jax.random.uniform(keys[4]), shapes.uniform(keys[6], (), *EDGE)])
-    waves = shapes.draw_waves(keys[7], (ROOM,), spec.shape_variation, spec.decay)
-    return Lesions(sites + jitter, radii, waves, present, edge, vessels, jax.random.fold_in(key, 1))
+    edge = jnp.stack([pool.take(high=2 * jnp.pi), pool.take(low=EDGE[0], high=EDGE[1])])
+    waves = pool.take_waves(ROOM, variation=spec.shape_variation, decay=spec.decay)
+    return Lesions(sites + jitter, radii, waves, present, edge, vessels, texture_key)
 
 
 def lesion_depth(scene: Lesions, down: Array, right: Array) -> tuple[Array, Array]:
@@ -130,9 +130,7 @@ def paint(scene: Lesions, spec: TumourSpec, size: int) -> Painted:
     down, right = shapes.centred_grid(size, spec.extent)
     width = jnp.asarray(spec.extent, jnp.float32) / size
     contrast, ramp = jnp.asarray(spec.contrast, jnp.float32), jnp.asarray(spec.ramp, jnp.float32)
-    keys = jax.random.split(scene.texture, 3)
-    mottle = texture_field(keys[0], size, MOTTLE, spec.extent)
-    slow = texture_field(keys[1], size, 8.0, spec.extent)
+    mottle, slow = texture_fields(scene.texture, size, (MOTTLE, 8.0), spec.extent)
     inside = lesion_depth(scene, down, right)[0]
     lesion, share = shapes.coverage(inside, jnp.maximum(ramp, width)), shapes.coverage(inside, width)
     ring = jnp.exp(-0.5 * ((inside + 0.5 * ramp + 1.2) / 1.2) ** 2)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from sim.generators.phantoms import shapes
 from sim.generators.phantoms.imaging import Painted, Phantom, PhantomSpec
-from sim.generators.phantoms.textures import texture_field
+from sim.generators.phantoms.textures import texture_fields
 from sim.generators.rendering import rician
 from sim.generators.validation import require, require_whole
 from sim.types import Array, Key
@@ -63,25 +63,26 @@ class Heart(NamedTuple):
     septum: Array
     muscles: Array  # (2, 3): down, right, radius of each papillary muscle
     right_radius: Array
-    surroundings: Array  # (4,) uniform numbers
+    surroundings: Array  # (2,) uniform numbers
     texture: Key
 
 
 def draw_scene(key: Key, spec: VentricleSpec) -> Heart:
     """Draw one heart."""
-    keys = jax.random.split(key, 9)
-    centre = shapes.uniform(keys[0], (2,), -SHIFT, SHIFT)
-    radius = shapes.uniform(keys[1], (), *CAVITY_RADIUS)
-    wall = shapes.uniform(keys[2], (), *WALL)
-    septum = jnp.pi + shapes.uniform(keys[4], (), -0.35, 0.35)
-    places = shapes.uniform(keys[5], (2, 3), -1.0, 1.0)
+    draw_key, texture_key = jax.random.split(key)
+    pool = shapes.Pool(draw_key, 29)
+    centre = pool.take(2, low=-SHIFT, high=SHIFT)
+    radius = pool.take(low=CAVITY_RADIUS[0], high=CAVITY_RADIUS[1])
+    wall = pool.take(low=WALL[0], high=WALL[1])
+    septum = jnp.pi + pool.take(low=-0.35, high=0.35)
+    places = pool.take(2, 3, low=-1.0, high=1.0)
     angle = septum + jnp.pi + jnp.array([-1.15, 1.15]) + 0.25 * places[:, 0]
     away = radius * (0.66 + 0.06 * places[:, 1])
     thick = radius * (0.17 + 0.04 * places[:, 2])
     muscles = jnp.stack([centre[0] + away * jnp.sin(angle), centre[1] + away * jnp.cos(angle), thick], axis=-1)
     return Heart(
-        centre, radius, wall, shapes.draw_waves(keys[3], (3,), spec.shape_variation, spec.decay), septum, muscles,
-        shapes.uniform(keys[6], (), 25.0, 33.0), jax.random.uniform(keys[7], (4,)), keys[8],
+        centre, radius, wall, pool.take_waves(3, variation=spec.shape_variation, decay=spec.decay), septum, muscles,
+        pool.take(low=25.0, high=33.0), pool.take(2), texture_key,
     )  # fmt: skip
 
 
@@ -102,8 +103,7 @@ def paint(heart: Heart, spec: VentricleSpec, size: int) -> Painted:
     """Paint the heart and what lies around it."""
     down, right = shapes.centred_grid(size, spec.extent)
     width = jnp.asarray(spec.extent, jnp.float32) / size
-    field_key, grain_key = jax.random.split(heart.texture)
-    slow = texture_field(field_key, size, 9.0, spec.extent)
+    slow, grain = texture_fields(heart.texture, size, (9.0, GRAIN), spec.extent)
     muscle = 1 - jnp.asarray(spec.contrast, jnp.float32)
     inner, outer = ring(heart, down, right)
     cavity, whole = shapes.coverage(inner, width), shapes.coverage(outer, width)
@@ -132,7 +132,6 @@ def paint(heart: Heart, spec: VentricleSpec, size: int) -> Painted:
         shown = (jnp.asarray(spec.papillaries, jnp.int32) > index).astype(jnp.float32)
         dark = jnp.maximum(dark, shown * shapes.coverage(heart.muscles[index, 2] - place.distance, width))
     dark = dark * cavity
-    grain = texture_field(grain_key, size, GRAIN, spec.extent)
     signal = shapes.paint_over(signal, [(dark, muscle)])
     signal = signal * (1 + jnp.asarray(spec.texture * spec.contrast, jnp.float32) * grain)
     return Painted(jnp.stack([1 - whole, cavity, whole - cavity]), signal, jnp.stack([cavity - dark, whole - cavity]))
