@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from sim.generators.phantoms.shapes import turned, turned_back, turned_points
 from sim.generators.rendering import bias_field, blur_matrix

@@ -125,28 +125,30 @@ def liver_depth(scene: Abdomen, inside: Array, down: Array, right: Array) -> tup
 def neighbour_thickness(scene: Abdomen, spec: LiverSpec, polar: shapes.Polar) -> Array:
     """How far the neighbours reach outwards from the liver's contour at each place's angle, mm; 0 between them."""
     half = 2 * jnp.pi * jnp.asarray(spec.contact, jnp.float32) / 3 / 2
-    total = jnp.zeros_like(polar.cosine)
-    for index in range(3):
-        sector = scene.sectors[index]
+
+    def bulge(neighbour: tuple[Array, Array]) -> Array:
+        sector, thickness = neighbour
         cosine = polar.cosine * jnp.cos(sector) + polar.sine * jnp.sin(sector)
         apart = jnp.arccos(jnp.clip(cosine, -1.0, 1.0)) / jnp.maximum(half, 1e-6)
-        total = jnp.maximum(total, scene.thickness[index] * jnp.sqrt(jnp.maximum(1 - apart**2, 0.0)))
-    return total
+        return thickness * jnp.sqrt(jnp.maximum(1 - apart**2, 0.0))
+
+    return shapes.union(bulge, (scene.sectors, scene.thickness), polar.cosine.shape)
 
 
 def vessel_cover(scene: Abdomen, down: Array, right: Array, width: Array) -> Array:
     """Share of vessels: bent, tapering branches from the liver's gate."""
     gate = scene.centre + scene.radius * jnp.array([0.2, 0.35])
     away_down, away_right = down - gate[0], right - gate[1]
-    share = jnp.zeros_like(down)
-    for index in range(VESSELS):
-        angle, length, bend, thick = scene.vessels[index]
+
+    def branch(vessel: Array) -> Array:
+        angle, length, bend, thick = vessel
         along = away_right * jnp.cos(angle) + away_down * jnp.sin(angle)
         across = away_down * jnp.cos(angle) - away_right * jnp.sin(angle)
         part = jnp.clip(along / length, 0.0, 1.0)
         gap = jnp.sqrt((along - part * length) ** 2 + (across - bend * part**2) ** 2)
-        share = jnp.maximum(share, shapes.coverage(thick * (1 - 0.65 * part) - gap, width))
-    return share
+        return shapes.coverage(thick * (1 - 0.65 * part) - gap, width)
+
+    return shapes.union(branch, scene.vessels, down.shape)
 
 
 def paint(scene: Abdomen, spec: LiverSpec, size: int) -> Painted:
@@ -167,7 +169,10 @@ def paint(scene: Abdomen, spec: LiverSpec, size: int) -> Painted:
     angle_wave = shapes.seen_from(down, right, jnp.zeros(2))
     ribs = squashed(_ripple(angle_wave), 0.22, 8.0)
     rib = ribs * shapes.coverage(4.0 - jnp.abs(inside - SKIN - WALL / 2), width)
-    cover = lambda depths: shapes.coverage(depths, width)  # noqa: E731
+
+    def cover(depths: Array) -> Array:
+        return shapes.coverage(depths, width)
+
     spine = shapes.seen_from(down, right, jnp.array([62.0, 0.0]) + 0.4 * scene.organs[3])
     aorta = shapes.seen_from(down, right, jnp.array([31.0, 10.0]) + 0.4 * scene.organs[3])
     neighbour = cover(neighbour_thickness(scene, spec, polar) + liver) * cover(inside - SKIN)

@@ -165,24 +165,28 @@ def paint(scene: Tissue, spec: MembranesSpec, size: int) -> Painted:
 
 def organelle_darkness(scene: Tissue, spec: MembranesSpec, down: Array, right: Array, width: Array) -> Array:
     """How dark mitochondria, with their folds, and vesicles are at each place, 1 as dark as a membrane."""
-    dark = jnp.zeros_like(down)
     rim = 0.6 * jnp.asarray(spec.thickness, jnp.float32)
     inner = jnp.asarray(np.arange(ROOM).reshape(SIDE, SIDE)[1:-1, 1:-1].ravel())  # sites inside the image
-    for index in range(ORGANELLES):
-        part, angle, length, thick = scene.organelles[index]
-        middle = scene.sites[inner[jnp.floor(part * INNER * INNER).astype(jnp.int32)]]
+    middles = scene.sites[inner[jnp.floor(scene.organelles[:, 0] * INNER * INNER).astype(jnp.int32)]]
+
+    def mitochondrion(item: tuple[Array, Array, Array]) -> Array:
+        (_, angle, length, thick), middle, shown = item
         forward = (right - middle[1]) * jnp.cos(angle) + (down - middle[0]) * jnp.sin(angle)
         sideways = (down - middle[0]) * jnp.cos(angle) - (right - middle[1]) * jnp.sin(angle)
         beyond = forward - jnp.clip(forward, -length, length)
         inside = thick - jnp.sqrt(beyond**2 + sideways**2)
         folds = 0.5 + 0.3 * jnp.cos(2 * jnp.pi * (forward + 0.4 * sideways) / (2.6 * rim))
         body = jnp.maximum(folds, shapes.coverage(rim - inside, width)) * shapes.coverage(inside, width)
-        dark = jnp.maximum(dark, jnp.where(scene.shown[index], body, 0.0))
-    for index in range(VESICLES):
-        place = shapes.seen_from(down, right, scene.vesicles[index, :2])
-        shell = shapes.coverage(0.5 * rim - jnp.abs(place.distance - scene.vesicles[index, 2]), width)
-        dark = jnp.maximum(dark, jnp.where(scene.shown[ORGANELLES + index], 0.8 * shell, 0.0))
-    return dark
+        return jnp.where(shown, body, 0.0)
+
+    def vesicle(item: tuple[Array, Array]) -> Array:
+        place, shown = item
+        distance = jnp.sqrt((down - place[0]) ** 2 + (right - place[1]) ** 2)
+        shell = shapes.coverage(0.5 * rim - jnp.abs(distance - place[2]), width)
+        return jnp.where(shown, 0.8 * shell, 0.0)
+
+    large = shapes.union(mitochondrion, (scene.organelles, middles, scene.shown[:ORGANELLES]), down.shape)
+    return jnp.maximum(large, shapes.union(vesicle, (scene.vesicles, scene.shown[ORGANELLES:]), down.shape))
 
 
 def instances(scene: Tissue, spec: MembranesSpec, size: int) -> Array:

@@ -161,7 +161,7 @@ def stain_all(scene: Nuclei, down: Array, right: Array, clumps: Array, width: Ar
 
     nothing = jnp.zeros_like(down)
     each = scene._replace(texture=jnp.zeros((ROOM,)))  # the key is no nucleus's own
-    return jax.lax.scan(add, Stained(nothing, nothing, nothing, nothing), each, unroll=5)[0]
+    return jax.lax.scan(add, Stained(nothing, nothing, nothing, nothing), each, unroll=2)[0]
 
 
 def paint(scene: Nuclei, spec: MitosisSpec, size: int) -> Painted:

@@ -65,7 +65,7 @@ def wave(polar: Polar, waves: Array) -> tuple[Array, Array]:
     return value, slope
 
 
-def depth(polar: Polar, radius: Array, waves: Array) -> Array:
+def depth(polar: Polar, radius: float | Array, waves: Array) -> Array:
     """Distance of each place inside a contour from it, negative outside; exact to first order near the contour."""
     value, slope = wave(polar, waves)
     reach = radius * (1 + value)
@@ -163,7 +163,7 @@ class Rivals(NamedTuple):
     runner_up: Array
 
 
-def deepest_two(depth_in: Callable[[Any], Array], objects: Any, shape: tuple[int, int]) -> Rivals:
+def deepest_two(depth_in: Callable[[Any], Array], objects: Any, shape: tuple[int, ...]) -> Rivals:
     """The two largest of the objects' depths at each place, in one pass; the first of those that tie.
 
     Args:
@@ -185,5 +185,19 @@ def deepest_two(depth_in: Callable[[Any], Array], objects: Any, shape: tuple[int
     low, none = jnp.full(shape, -1e30, jnp.float32), jnp.zeros(shape, jnp.int32)
     number = jax.tree.leaves(objects)[0].shape[0]
     start = Rivals(low, low, none, none)
-    # Seven or so a pass: the maps stay in registers longer, and the program stays small.
-    return jax.lax.scan(step, start, (jnp.arange(number, dtype=jnp.int32), objects), unroll=min(number, 7))[0]
+    # A few a pass: the maps stay in registers longer, and the program stays small.
+    return jax.lax.scan(step, start, (jnp.arange(number, dtype=jnp.int32), objects), unroll=min(number, 3))[0]
+
+
+def union(share_in: Callable[[Any], Array], objects: Any, shape: tuple[int, ...]) -> Array:
+    """The largest of the objects' shares at each place, 0 or more.
+
+    Args:
+        share_in: one object -> float32 of the given shape.
+        objects: a pytree with the objects along the first axis of its leaves.
+    """
+
+    def step(largest: Array, item: Any) -> tuple[Array, None]:
+        return jnp.maximum(largest, share_in(item)), None
+
+    return jax.lax.scan(step, jnp.zeros(shape, jnp.float32), objects)[0]

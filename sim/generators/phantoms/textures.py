@@ -32,7 +32,6 @@ def squashed(field: Array, share: float | Array, sharpness: float = 4.0) -> Arra
     Args:
         share: in (0, 1); may be traced.
     """
-    from jax.scipy.special import ndtri
 
     cut = ndtri(1 - jnp.asarray(share, jnp.float32))
     return 1 / (1 + jnp.exp(-sharpness * (field - cut)))

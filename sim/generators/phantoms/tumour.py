@@ -136,13 +136,14 @@ def paint(scene: Lesions, spec: TumourSpec, size: int) -> Painted:
     ring = jnp.exp(-0.5 * ((inside + 0.5 * ramp + 1.2) / 1.2) ** 2)
     along = right * jnp.cos(scene.edge[0]) + down * jnp.sin(scene.edge[0])
     beyond = shapes.coverage(along + 0.6 * slow - scene.edge[1], width)
-    vessel = jnp.zeros_like(down)
-    for index in range(VESSELS):
-        angle, offset, bend, thick = scene.vessels[index]
+
+    def branch(vessel: Array) -> Array:
+        angle, offset, bend, thick = vessel
         forward = right * jnp.cos(angle) + down * jnp.sin(angle)
         across = down * jnp.cos(angle) - right * jnp.sin(angle) - offset - bend * forward**2
-        taper = thick * (1 - 0.006 * (forward + 50.0))
-        vessel = jnp.maximum(vessel, shapes.coverage(taper - jnp.abs(across), width))
+        return shapes.coverage(thick * (1 - 0.006 * (forward + 50.0)) - jnp.abs(across), width)
+
+    vessel = shapes.union(branch, scene.vessels, down.shape)
     fat = -90.0 + 110.0 * squashed(slow, 0.35, 6.0)
     outside = 100.0 + jnp.asarray(spec.vessel_contrast, jnp.float32) * vessel
     bright = 100.0 + contrast * jnp.asarray(spec.rim, jnp.float32)
