@@ -1,4 +1,4 @@
-"""One compiled program a phantom, shared by all tests: two tasks of six images, every number of the spec traced."""
+"""One compiled program a phantom, shared by all tests: two tasks of four images, every number of the spec traced."""
 
 import functools
 
@@ -9,7 +9,7 @@ import numpy as np
 from sim.generators.phantoms.imaging import details
 from sim.generators.phantoms.registry import PHANTOMS, reference
 
-IMAGES = 6
+IMAGES = 4
 
 
 @functools.cache

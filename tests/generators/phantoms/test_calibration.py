@@ -33,7 +33,7 @@ def test_contrast_and_noise_are_nominal(name):
     truth = jax.tree.map(lambda *leaves: np.concatenate(leaves), *tasks)
     tissues = [truth.probe[..., tissue] > 0.999 for tissue in (0, 1)]
     assert min(tissue.sum() for tissue in tissues) > 200
-    assert sum(tissue.sum() for tissue in tissues) > 4000
+    assert sum(tissue.sum() for tissue in tissues) > 2500
     first, second = (truth.clean[tissue].mean() for tissue in tissues)
     unit = UNIT.get(name, 1.0)
     assert (first - second) * unit == pytest.approx(spec.contrast, rel=0.05)
@@ -72,7 +72,7 @@ def test_bias_is_nominal(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_threshold_is_better_than_chance_and_no_solution(name):
-    """Mean Dice over six images of Otsu's threshold, the better side of it; chance is to call every pixel object."""
+    """Mean Dice over four images of Otsu's threshold, the better side of it; chance is to call every pixel object."""
     truth, _ = draw_pair(name, 14)
     scores, chance = [], []
     for image, labels in zip(truth.image, truth.labels, strict=True):
@@ -109,17 +109,17 @@ def rated(name, number):
 @pytest.mark.parametrize(
     ("name", "object_index", "score", "human", "half_width"),
     [
-        # Errors of 40 images' means, three standard errors of the spread seen over images: .035, .065, .018.
-        ("ventricle", 0, 0, 0.909, 0.017),  # cavity
-        ("ventricle", 1, 0, 0.772, 0.031),  # myocardium: to first order 1 - error / wall
-        ("ventricle", 2, 0, 0.936, 0.009),  # both
-        ("liver", 0, 1, 75.0, 3.3),  # SLIVER07 points, spread 7
-        ("tumour", 0, 0, 0.72, 0.045),  # spread .095
+        # Errors of 24 images' means, three standard errors of the spread seen over images: .035, .065, .018.
+        ("ventricle", 0, 0, 0.909, 0.022),  # cavity
+        ("ventricle", 1, 0, 0.772, 0.04),  # myocardium: to first order 1 - error / wall
+        ("ventricle", 2, 0, 0.936, 0.012),  # both
+        ("liver", 0, 1, 75.0, 4.3),  # SLIVER07 points, spread 7
+        ("tumour", 0, 0, 0.72, 0.058),  # spread .095
     ],
 )
 def test_a_second_rater_reaches_the_human_level(name, object_index, score, human, half_width):
     """Dice of a 2 mm contour error on the ventricle, a SLIVER07 score of 75 on the liver, Dice .72 on lesions."""
-    scores = rated(name, 40)
+    scores = rated(name, 24)
     assert scores[:, object_index, score].mean() == pytest.approx(human, abs=half_width)
 
 
