@@ -102,3 +102,77 @@ def photon_noise(key: Key, clean: Array, photons: float | Array) -> Array:
     """Counts of photons over their scale: Poisson(photons * clean) / photons, as a camera sees fluorescence."""
     scale = jnp.asarray(photons, jnp.float32)
     return jax.random.poisson(key, jnp.maximum(clean, 0.0) * scale).astype(jnp.float32) / scale
+
+
+def blur_matrix(pixels: int, deviation: float | Array, factor: int = 1) -> Array:
+    """The matrix B of a Gaussian blur, mirrored at the edges, and of a mean over blocks of `factor` pixels after it.
+
+    B image B^T blurs and shrinks an image in two products, whatever the deviation: no kernel has to be bounded.
+
+    Args:
+        pixels: side of the image, static; `factor` divides it.
+        deviation: standard deviation in pixels of the large image, at most `pixels` / 4; may be traced.
+
+    Returns:
+        float32, shape (pixels / factor, pixels); rows sum to 1.
+
+    Raises:
+        ValueError: the factor does not divide the side.
+
+    Example:
+        >>> blur_matrix(4, 0.0, 2).tolist()
+        [[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]]
+    """
+    if factor < 1 or pixels % factor:
+        raise ValueError(f"factor must divide the side {pixels}, got {factor}")
+    place = jnp.arange(pixels, dtype=jnp.float32)
+    to, source = place[:, None], place[None, :]
+    width = jnp.maximum(jnp.asarray(deviation, jnp.float32), 1e-3)
+    images = (to - source, to + source + 1, 2 * pixels - 1 - to - source)  # the source and its two mirror images
+    weights = sum(jnp.exp(-0.5 * (distance / width) ** 2) for distance in images)
+    weights = jnp.asarray(weights / jnp.sum(weights, axis=1, keepdims=True))
+    return weights.reshape(pixels // factor, factor, pixels).mean(axis=1)
+
+
+def smooth_field(key: Key, size: int, nodes: int, length: float | Array) -> Array:
+    """A normal field of mean 0 and variance 1 at every pixel, correlation exp(-d^2 / (4 length^2)) away from the edges.
+
+    White noise on `nodes` x `nodes` places of the unit square, spread by a Gaussian: the same key gives the same field
+    at every `size`.
+
+    Args:
+        size: side of the image in pixels, static.
+        nodes: places along a side, static.
+        length: standard deviation of the Gaussian in sides of the image; with fewer nodes than pixels at least
+            0.7 / nodes, or the nodes show. May be traced.
+
+    Returns:
+        float32, shape (size, size).
+    """
+    at, node = ((jnp.arange(number, dtype=jnp.float32) + 0.5) / number for number in (size, nodes))
+    width = jnp.maximum(jnp.asarray(length, jnp.float32), 0.05 / nodes)
+    weights = jnp.exp(-0.5 * ((at[:, None] - node[None, :]) / width) ** 2)
+    weights = weights / jnp.sqrt(jnp.sum(weights**2, axis=1, keepdims=True))
+    return weights @ draw_normal(key, (nodes, nodes)) @ weights.T
+
+
+def poisson_gaussian(key: Key, clean: Array, deviation: float | Array, photon_share: float | Array) -> Array:
+    """Photon and read noise of a camera, of standard deviation `deviation` at grey value 1.
+
+    A pixel of grey value g has mean g and variance deviation^2 (s max(g, 0) + 1 - s), with s the share of photons.
+    Counts are drawn as lambda + sqrt(lambda) z + (z^2 - 1) / 6 with z normal and lambda = max(g, 0) / (s deviation^2):
+    Poisson in mean, variance (but for 1/18) and, to first order, in skewness. Whole counts would jump wherever two
+    programs round a clean image differently.
+
+    Args:
+        clean: float32, grey values.
+        photon_share: s in (0, 1].
+
+    Source: Cornish and Fisher's expansion of a Poisson quantile to its second term.
+    """
+    share, noise = jnp.asarray(photon_share, jnp.float32), jnp.asarray(deviation, jnp.float32)
+    shot, read = draw_normal(key, (2, *clean.shape))
+    counts_a_unit = 1 / (share * noise**2)
+    light = jnp.maximum(clean, 0.0)
+    spread = jnp.sqrt(light * counts_a_unit + 1e-12) * shot + jnp.where(light > 0, (shot**2 - 1) / 6, 0.0)
+    return clean + spread / counts_a_unit + noise * jnp.sqrt(1 - share) * read

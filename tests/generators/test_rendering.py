@@ -73,3 +73,39 @@ def test_rician_and_photon_noise_have_their_laws():
     counts = np.asarray(rendering.photon_noise(key, jnp.full((20000,), 0.5), 40.0)) * 40
     assert assert_mean_within(counts, 20.0) < 0.5
     assert assert_mean_within((counts - 20.0) ** 2, 20.0) < 3
+
+
+@pytest.mark.parametrize("deviation", [0.0, 0.7, 3.0])
+def test_the_blur_matrix_is_scipys_blur_and_a_mean_over_blocks(deviation):
+    image = np.random.default_rng(3).normal(size=(24, 24)).astype(np.float32)
+    matrix = rendering.blur_matrix(24, deviation, 3)
+    expected = ndimage.gaussian_filter(image, deviation, mode="reflect", truncate=6 if deviation else 1)
+    expected = expected.reshape(8, 3, 8, 3).mean(axis=(1, 3))
+    # Float32 sums of 24 terms; beyond the first mirror image of a blur of 3 lie 1e-6 of it.
+    np.testing.assert_allclose(matrix @ image @ matrix.T, expected, atol=1e-5)
+    with pytest.raises(ValueError, match="factor must divide the side 24, got 5"):
+        rendering.blur_matrix(24, 1.0, 5)
+
+
+def test_smooth_fields_have_their_variance_and_correlation_and_know_no_grid():
+    """False-fail rate 1e-8 each; the variance is 1 at the edges too."""
+    draws = jax.jit(jax.vmap(lambda key: rendering.smooth_field(key, 32, 32, 2 / 32)))
+    fields = np.asarray(draws(jax.random.split(jax.random.key(4), 2000)))
+    assert assert_mean_within(fields[:, [0, 0, 16], [0, 16, 16]] ** 2, np.ones(3)) < 0.5
+    assert assert_mean_within(fields[:, 16, 14] * fields[:, 16, 18], np.exp(-1)) < 0.5
+    coarse, fine = (rendering.smooth_field(jax.random.key(5), size, 16, 0.1) for size in (10, 30))
+    np.testing.assert_allclose(fine[1::3, 1::3], coarse, atol=1e-5)
+
+
+def test_camera_noise_has_the_moments_of_its_law():
+    """Mean, variance and skewness at five photons and some read noise; false-fail rate 1e-8 each."""
+    clean, deviation, share = 0.5, 0.25, 0.8
+    counts_a_unit = 1 / (share * deviation**2)
+    noise = np.asarray(rendering.poisson_gaussian(jax.random.key(6), jnp.full((500, 400), clean), deviation, share))
+    noise = noise.ravel().astype(float) - clean
+    variance = deviation**2 * (share * clean + 1 - share) + (1 / 18) / counts_a_unit**2
+    assert assert_mean_within(noise, 0.0) < 0.01
+    assert assert_mean_within(noise**2, variance) < 0.05 * variance
+    # The third moment of a Poisson count of mean m is m; its second-term expansion gives m + 1/27.
+    third = (clean * counts_a_unit + 1 / 27) / counts_a_unit**3
+    assert assert_mean_within(noise**3, third) < third
