@@ -13,6 +13,8 @@ from sim.networks.registry import NetworkSettings, num_parameters
 from sim.population import EVALUATION_CHUNK, Settings, draw_member
 
 OVERHEAD = 5e9  # operations in the time that drawing, scoring and storing a trial take, about a twentieth of a second
+PACE_ROWS = 64
+PACE_COLUMNS = ("factors_json", "seed", "status", "seconds")
 DEFAULT_RATE = 1.6e11  # operations of the budget a second where nothing was measured: the reference run on two cores
 COMPILE_SECONDS = 6.0  # a program that the cache does not hold: 4 to 8 seconds on one core
 WEIGHT_COPIES = 5  # weights, their gradient, two moments and an update
@@ -60,29 +62,38 @@ def _kind(trial: Trial) -> Kind:
     return factors["generator"], factors["network"], factors.get("head", "")
 
 
-def measure_pace(store: Store) -> dict[Kind, tuple[float, float]]:
-    """Seconds that the stored trials of a kind took, and the operations that were predicted for them.
+def _kinds(batches: Iterable[Planned]) -> set[Kind]:
+    return {_kind(trial) for batch in batches for trial in batch.trials}
 
-    A trial's seconds are its share of its batch, compilation included, on all devices of the machine that ran it.
+
+def measure_pace(store: Store, kinds: Iterable[Kind]) -> dict[Kind, tuple[float, float]]:
+    """Seconds that stored trials of some kinds took, and the operations that were predicted for them.
+
+    A trial's seconds are its share of its batch, compilation included, on all devices of the machine that ran it. At
+    most `PACE_ROWS` trials of a kind and study are looked at, spread over all of them.
     """
-    found: dict[Kind, tuple[float, float]] = {}
+    wanted, found = set(kinds), dict[Kind, tuple[float, float]]()
     names = sorted(path.name for path in store.path.iterdir() if path.is_dir()) if store.path.is_dir() else []
     for name in names:
         if not store.holds(name):
             continue
-        for row in store.read(name).table.select(["factors_json", "seed", "status", "seconds"]).to_pylist():
-            if row["status"] == "failed" or not row["seconds"] or not row["factors_json"]:
-                continue
-            trial = trial_of(row)
-            seconds, operations = found.get(_kind(trial), (0.0, 0.0))
-            cost = predicted_cost(trial, make_task(trial))
-            found[_kind(trial)] = seconds + row["seconds"], operations + cost
+        stored: dict[Kind, list[tuple[Trial, float]]] = {}
+        for row in store.read(name, PACE_COLUMNS).table.select(PACE_COLUMNS).to_pylist():
+            if row["status"] != "failed" and row["seconds"] and row["factors_json"]:
+                trial = trial_of(row)
+                if _kind(trial) in wanted:
+                    stored.setdefault(_kind(trial), []).append((trial, row["seconds"]))
+        for kind, pairs in stored.items():
+            for trial, spent in pairs[:: -(-len(pairs) // PACE_ROWS)]:
+                seconds, operations = found.get(kind, (0.0, 0.0))
+                found[kind] = seconds + spent, operations + predicted_cost(trial, make_task(trial))
     return found
 
 
-def _pace(store: Store) -> tuple[dict[Kind, tuple[float, float]], str]:
+def _pace(store: Store, kinds: Iterable[Kind]) -> tuple[dict[Kind, tuple[float, float]], str]:
+    wanted = list(kinds)
     for source, name in ((store, str(store)), (Store(COMMITTED), "the committed results")):
-        measured = measure_pace(source)
+        measured = measure_pace(source, wanted)
         if measured:
             return measured, f"measured seconds in {name}"
     return {}, f"an assumed {DEFAULT_RATE:.0e} operations a second"
@@ -92,14 +103,15 @@ def predicted_seconds(batches: Iterable[Planned], store: Store) -> float:
     """Seconds that batches will take: operations times the measured seconds an operation of trials of their kind, and
     `COMPILE_SECONDS` for each program.
 
-    Measured is the store itself, else the committed results; a kind that neither has goes at the pace of all kinds
-    together, and without any record at `DEFAULT_RATE`.
+    Measured is the store itself, else the committed results; a kind without a record goes at the pace of the other
+    kinds of these batches, and where none has one, at `DEFAULT_RATE`.
 
     Args:
         batches: what is to be run; see `experiments.runner.make_batches`.
         store: where the run will write.
     """
-    return _seconds(batches, _pace(store)[0])
+    listed = list(batches)
+    return _seconds(listed, _pace(store, _kinds(listed))[0])
 
 
 def _seconds(batches: Iterable[Planned], measured: Mapping[Kind, tuple[float, float]]) -> float:
@@ -158,7 +170,7 @@ def plan(
     devices = len(jax.local_devices())
     batches = group(trials, pending, devices)
     largest = {(batch.settings, batch.slots): batch for batch in batches}
-    measured, source = _pace(store)
+    measured, source = _pace(store, _kinds(batches))
     return {
         "study": study.name,
         "preset": preset,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from sim.analysis.compare import holm
 from sim.analysis.curves import CellSummary, IntArray, moderated_variance, variance_model
@@ -67,7 +67,7 @@ def share_of_misses(misses: int, trials: int, rate: float) -> float:
     """
     if not 0 <= misses <= trials:
         raise ValueError(f"misses must be between 0 and trials = {trials}, got {misses}")
-    return float(stats.binom.sf(misses - 1, trials, rate))
+    return float(special.bdtrc(misses - 1, trials, rate))
 
 
 def _moments(samples: Sequence[ArrayLike]) -> CellSummary:
@@ -112,9 +112,9 @@ def leak_test(differences: Sequence[ArrayLike], *, accuracy: ArrayLike | None = 
     cautious = variance_model(shaped, proportional=modelled, caution=CAUTION).prior_degrees + kept.trials - 1
     degrees = np.minimum(degrees, cautious)
     error = np.sqrt(variance / kept.trials)
-    p_value[tested] = holm(stats.t.sf(kept.mean / error, degrees))
+    p_value[tested] = holm(special.stdtr(degrees, -kept.mean / error))
     leaking = np.flatnonzero(np.nan_to_num(p_value, nan=1.0) < level)
-    needed = stats.t.isf(level / len(error), degrees) + stats.t.ppf(0.8, degrees)
+    needed = special.stdtrit(degrees, 1 - level / len(error)) + special.stdtrit(degrees, 0.8)
     return LeakTest(len(leaking) > 0, leaking, cells.mean, p_value, left_out, float(np.median(needed * error)))
 
 
@@ -148,7 +148,7 @@ def integral_check(
         raise ValueError(f"each cell must hold {min_codebooks} codebooks or more, got {cells.trials.min()}")
     tested = cells.variance > 0
     error = cells.mean - expected
-    half = stats.t.ppf((1 + level) / 2, cells.trials - 1) * np.sqrt(cells.variance / cells.trials)
+    half = special.stdtrit(cells.trials - 1, (1 + level) / 2) * np.sqrt(cells.variance / cells.trials)
     missed = np.flatnonzero(tested & (np.abs(error) > half))
     number = int(tested.sum())
     p_value = share_of_misses(len(missed), number, 1 - level)

@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from sim.analysis.curves import IntArray, group_rows
 from sim.types import FloatArray
@@ -107,9 +107,9 @@ def t_estimate(
         statistic = effect / standard_error
     else:
         statistic = 0.0 if effect == 0 else float(np.copysign(np.inf, effect))
-    above, below = float(stats.t.sf(statistic, degrees)), float(stats.t.cdf(statistic, degrees))
+    above, below = float(special.stdtr(degrees, -statistic)), float(special.stdtr(degrees, statistic))
     p_value = {"greater": above, "less": below, "two-sided": min(1.0, 2 * min(above, below))}[alternative]
-    half = float(stats.t.ppf((1 + level) / 2, degrees)) * standard_error
+    half = float(special.stdtrit(degrees, (1 + level) / 2)) * standard_error
     return Estimate(effect, effect - half, effect + half, p_value, standard_error, degrees, trials, level)
 
 
@@ -257,7 +257,7 @@ def detectable_effect(estimate: Estimate, *, power: float = 0.8) -> float:
     >>> round(detectable_effect(t_estimate(0.0, 0.01, 9, 10)), 4)
     0.0315
     """
-    quantiles = stats.t.ppf([(1 + estimate.level) / 2, power], estimate.degrees)
+    quantiles = special.stdtrit(estimate.degrees, [(1 + estimate.level) / 2, power])
     return float(quantiles.sum() * estimate.standard_error)
 
 
@@ -270,6 +270,6 @@ def seeds_to_decide(estimate: Estimate, threshold: float = 0.0, *, power: float 
     gap = abs(estimate.effect - threshold)
     spread = estimate.standard_error * np.sqrt(estimate.trials)
     counts = np.arange(2, MAX_SEEDS + 1)
-    quantiles = stats.t.ppf((1 + estimate.level) / 2, counts - 1) + stats.t.ppf(power, counts - 1)
+    quantiles = special.stdtrit(counts - 1, (1 + estimate.level) / 2) + special.stdtrit(counts - 1, power)
     enough = quantiles * spread / np.sqrt(counts) <= gap
     return int(counts[np.argmax(enough)]) if enough.any() else None

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, stats
+from scipy import optimize, special
 
 from sim.types import FloatArray
 
@@ -207,5 +207,5 @@ def mean_interval(cells: CellSummary, *, level: float = 0.95, model: VarianceMod
         variance, degrees = cells.variance, np.where(cells.trials > 1, cells.trials - 1.0, np.nan)
     else:
         variance, degrees = moderated_variance(cells, model)
-    half = stats.t.ppf((1 + level) / 2, degrees) * np.sqrt(variance / cells.trials)
+    half = special.stdtrit(degrees, (1 + level) / 2) * np.sqrt(variance / cells.trials)
     return np.stack([cells.mean - half, cells.mean + half], axis=1)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special, stats
+from scipy import special
 
 from sim.analysis.class_ranks import (
     ClassRanks,
@@ -166,7 +166,7 @@ def extrapolate(
     least = kept / (ranks.num_classes - kept) * classes.var(axis=0) / (1 + excess)  # what pairs alone would leave
     error = np.sqrt(np.maximum(variance, least))
     error = np.where(error > 1e-12, error, np.nan)
-    half = stats.t.ppf((1 + level) / 2, ranks.num_classes - 1) * error
+    half = special.stdtrit(ranks.num_classes - 1, (1 + level) / 2) * error
     low, high = special.expit(centre - half), special.expit(centre + half)
     interval = np.array([np.minimum(low, accuracy), np.maximum(high, accuracy)])
     return Extrapolation(numbers, accuracy, interval, error, estimator, level)

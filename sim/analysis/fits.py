@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 from sim.analysis.coordinates import make_coordinates
 from sim.analysis.curves import CellSummary, group_rows, variance_model
@@ -200,7 +200,7 @@ def predict_law(fit: LawFit, columns: Mapping[str, ArrayLike]) -> Prediction:
     accuracy, draws = _predictions(fit, table, fit.resampled)
     limits = percentile_interval(draws, fit.level)
     degrees = max(len(fit.cells.mean) - len(fit.parameters), 1)
-    extra = float(stats.t.ppf((1 + fit.level) / 2, degrees)) * fit.misfit
+    extra = float(special.stdtrit(degrees, (1 + fit.level) / 2)) * fit.misfit
     low = accuracy - np.hypot(np.maximum(accuracy - limits[0], 0), extra)
     high = accuracy + np.hypot(np.maximum(limits[1] - accuracy, 0), extra)
     return Prediction(accuracy, np.clip(np.stack([low, high], axis=1), 0.0, 1.0))

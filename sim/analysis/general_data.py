@@ -8,7 +8,7 @@ in `fits`. All are widened by t / z, so that percentiles carry the uncertainty o
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from sim.analysis.curves import CellSummary, variance_model
 from sim.analysis.losses import (
@@ -122,7 +122,7 @@ def fresh_responses(
     generator = np.random.default_rng(seed)
     shape = (resamples, data.rows)
     degrees = max(data.rows - parameters, 1)
-    widening = float(stats.t.ppf((1 + level) / 2, degrees) / stats.norm.ppf((1 + level) / 2))
+    widening = float(special.stdtrit(degrees, (1 + level) / 2) / special.ndtri((1 + level) / 2))
     if data.loss == "gaussian":
         assert data.pool is not None
         misfit = np.sqrt(nuisance) * widening * generator.standard_normal(shape)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from sim.analysis.curves import (
     CellSummary,
@@ -110,7 +110,7 @@ def resample_means(pool: SeedPool, resamples: int, level: float, generator: np.r
     shape = (resamples, len(pool.trials), most)
     draws = generator.choice(pool.deviations, shape) if len(pool.deviations) else generator.standard_normal(shape)
     draws = draws * (np.arange(most) < pool.trials[:, None])
-    widening = stats.t.ppf((1 + level) / 2, pool.degrees) / stats.norm.ppf((1 + level) / 2)
+    widening = special.stdtrit(pool.degrees, (1 + level) / 2) / special.ndtri((1 + level) / 2)
     return np.asarray(draws.sum(axis=2) / pool.trials * pool.standard_deviation * widening)
 
 

@@ -7,7 +7,7 @@ rho^2 = g^2 / [(g + s2)(g + s2/n)], and iota_n = -(D/2) ln(1 - rho^2) nats limit
 from functools import lru_cache
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from sim.theory import checks, codebooks
 
@@ -202,11 +202,11 @@ def cover_fraction(num_points: int, dimension: int) -> float:
         dimension: D >= 1.
 
     Example:
-        >>> cover_fraction(10, 5), round(cover_fraction(25, 10), 10)
+        >>> round(cover_fraction(10, 5), 10), round(cover_fraction(25, 10), 10)
         (0.5, 0.1537281275)
 
     Source: Cover (1965).
     """
     num_points = checks.require_whole("num_points", num_points, 1)
     dimension = checks.require_whole("dimension", dimension, 1)
-    return float(stats.binom.cdf(dimension - 1, num_points - 1, 0.5))
+    return float(special.bdtr(dimension - 1, num_points - 1, 0.5)) if dimension < num_points else 1.0

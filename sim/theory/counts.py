@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from sim.theory.codebooks import shrinkage
 from sim.theory.distances import REACH, cumulative, noncentral_chi_log_density, norm_nodes, panel_nodes, panel_rule
@@ -53,11 +53,15 @@ def _describe(count: float, dimension: int, signal_power: float, noise_power: fl
     return _Count(-0.5 * dimension * np.log(variance), 0.5 / variance, pull, own_power, rival_power)
 
 
+def _poisson(counts: FloatArray | int, mean: float) -> FloatArray:
+    return np.asarray(np.exp(special.xlogy(counts, mean) - mean - special.gammaln(np.asarray(counts) + 1.0)))
+
+
 def _poisson_rule(mean: float) -> tuple[FloatArray, FloatArray]:
     """Counts and their probabilities: every count that matters, or a Gauss rule for the Poisson weight."""
     if mean < _CHARLIER_FROM:
-        counts = np.arange(stats.poisson.isf(1e-13, mean) + 1)
-        probabilities = stats.poisson.pmf(counts, mean)
+        counts = np.arange(np.ceil(special.pdtrik(1 - 1e-13, mean)) + 1)
+        probabilities = _poisson(counts, mean)
         keep = (probabilities > 1e-14) | (counts == 0)
         return counts[keep], probabilities[keep]
     order = np.arange(16)
@@ -197,4 +201,4 @@ def _fixed_total(rule: _Rule, num_classes: int, mean_count: float) -> float:
         quiet = quiet + 1 if abs(term) < 1e-10 else 0
         if quiet == 6:  # the characteristic function of the total decays like a Gaussian
             break
-    return float(total / num_angles / stats.poisson.pmf(images, images))
+    return float(total / num_angles / _poisson(images, images))

@@ -12,7 +12,7 @@ k, so what the estimate costs is of second order: half the curvature times (1 - 
 """
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from sim.theory import checks, codebooks
 from sim.types import FloatArray
@@ -103,7 +103,8 @@ def estimated_shrinkage_accuracy(
     gap = noise_power / samples / (signal_power + noise_power / samples)  # 1 - k
     scores = np.linspace(-5.0, 5.0, _NODES)
     weights: FloatArray = np.exp(-0.5 * scores**2)
-    ratios = stats.f.ppf(stats.norm.cdf(scores), num_classes * (samples - 1) * dimension, num_classes * dimension)
+    degrees = num_classes * (samples - 1) * dimension, num_classes * dimension
+    ratios = special.fdtri(*degrees, special.ndtr(scores))
     # at k^ = 0 all classes tie; an inner product decides there, the limit of small k
     shrinkages = np.maximum(1 - gap * ratios, 1e-3)
     task = (num_classes, dimension, signal_power, noise_power, samples)

@@ -47,16 +47,17 @@ def no_results(monkeypatch, tmp_path):
 
 
 def test_seconds_are_those_of_stored_trials_of_the_same_kind(tmp_path, no_results):
-    """Each network has a pace of its own, planted; a network without one goes at the pace of all together."""
+    """Each network has a pace of its own, planted; one without a record goes at the pace of the others asked for."""
     trials = SWEEP.trials()
     rate = {"bayes": 1e9, "linear": 4e9}
     store = store_with(tmp_path / "store", trials, rate)
     expected = sum(predicted_cost(t, make_task(t)) / rate[dict(t.factors)["network"]] for t in trials)
     assert predicted_seconds(batches_of(trials), store) == pytest.approx(expected + 2 * COMPILE_SECONDS)
     plugin = Sweep(generator="codebook", network="plugin", outputs=4, inputs=16, seeds=3).trials()
-    seconds, operations = np.sum(list(measure_pace(store).values()), axis=0)
-    assert predicted_seconds(batches_of(plugin), store) == pytest.approx(
-        3 * OVERHEAD * seconds / operations + COMPILE_SECONDS
+    kinds = [("codebook", "bayes", ""), ("codebook", "linear", "jway")]
+    seconds, operations = np.sum(list(measure_pace(store, kinds).values()), axis=0)
+    assert predicted_seconds(batches_of([*trials, *plugin]), store) == pytest.approx(
+        expected + 3 * OVERHEAD * seconds / operations + 3 * COMPILE_SECONDS
     )
 
 
@@ -72,7 +73,7 @@ def test_failed_trials_are_no_measure(tmp_path):
     (trial,) = Sweep(generator="codebook", network="bayes", outputs=4, inputs=16, seeds=1).trials()
     row = {"identity": trial.identity, "seed": 0, "factors_json": trial.factors_json, "seconds": 9.0}
     Store(tmp_path).publish("sweep", [{**row, "status": "failed"}])
-    assert measure_pace(Store(tmp_path)) == {}
+    assert measure_pace(Store(tmp_path), [("codebook", "bayes", "")]) == {}
 
 
 def test_a_plan_counts_without_training(tmp_path, no_results):
