@@ -60,8 +60,10 @@ def _backward(dilation: tuple[int, int], saved: tuple[Array, Array], cotangent: 
     def add(total: Array, group: tuple[Array, Array]) -> tuple[Array, None]:
         return total + _kernel_gradient(*group, sides, dilation), None
 
-    groups = (a.reshape(-1, size, rows, columns, a.shape[-1]) for a in (images, cotangent))
-    return images_bar, lax.scan(add, jnp.zeros_like(kernel), tuple(groups))[0]
+    def grouped(array: Array) -> Array:
+        return array.reshape(-1, size, rows, columns, array.shape[-1])
+
+    return images_bar, lax.scan(add, jnp.zeros_like(kernel), (grouped(images), grouped(cotangent)))[0]
 
 
 _cpu.defvjp(_forward, _backward)
