@@ -68,10 +68,11 @@ def test_gradients_summed_over_groups_of_images_equal_lax(images):
     assert_same(jax.jit(value_and_gradients(convolve))(*arguments), expected)
 
 
-def test_gradients_inside_loops_equal_lax_outside():
+@pytest.mark.parametrize("side", [1, 3])
+def test_gradients_inside_loops_equal_lax_outside(side):
     """A kernel of its own for each member of a population, which is where the shortcut is taken."""
     run = value_and_gradients(convolve)
-    arguments = drawn(3, 3, members=(3,))
+    arguments = drawn(side, side, members=(3,))
 
     @jax.jit
     def population(arguments):
@@ -138,7 +139,7 @@ def test_kernel_gradient_keeps_the_axes_of_the_fast_path_on_cpu():
     assert text.count("dim_numbers = [b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]") == 3
 
 
-def test_a_kernel_of_one_pixel_is_a_matrix_product():
+def test_a_kernel_of_one_pixel_is_a_matrix_product_on_cpu():
     text = jax.jit(value_and_gradients(convolve)).trace(*drawn(1, 1)).lower(lowering_platforms=("cpu",)).as_text()
     assert "stablehlo.convolution" not in text
     assert text.count("stablehlo.dot_general") == 3
