@@ -4,6 +4,7 @@ from sim.segmentation.classical.clustering import KMEANS, OTSU, SELF_SUPERVISED_
 from sim.segmentation.classical.deformable import CHAN_VESE, GEODESIC, MAX_FLOW, RANDOM_WALKER
 from sim.segmentation.classical.fitting_and_contour import FITTING_AND_CONTOUR
 from sim.segmentation.classical.forest_cut import FOREST_CUT
+from sim.segmentation.classical.forest_peaks import FOREST_PEAKS
 from sim.segmentation.classical.lesion_pipeline import LESION_PIPELINE
 from sim.segmentation.classical.pixel_models import DISCRIMINANT, FOREST, LINEAR, LOGISTIC, SUPPORT_VECTORS
 from sim.segmentation.classical.shape_cut import SHAPE_CUT
@@ -15,5 +16,6 @@ SEGMENTERS: dict[str, Segmenter] = {
     for segmenter in (
         OTSU, KMEANS, LINEAR, LOGISTIC, DISCRIMINANT, SUPPORT_VECTORS, FOREST, RANDOM_WALKER, CHAN_VESE, GEODESIC,
         MAX_FLOW, FITTING_AND_CONTOUR, SHAPE_CUT, SPARSE_LEVEL_SET, LESION_PIPELINE, FOREST_CUT, SELF_SUPERVISED_SVM,
+        FOREST_PEAKS,
     )
 }  # fmt: skip

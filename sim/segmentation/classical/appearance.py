@@ -53,7 +53,7 @@ def fit_histograms(examples: Examples, blur: float) -> Scores:
 
 
 def fit_atlas(examples: Examples) -> Callable[[tuple[int, int]], Floats]:
-    """Learn where labels lie: the mean label map, blurred, and mixed with the labels' shares as if from two images more.
+    """Learn where labels lie: the mean label map, blurred, mixed with the labels' shares as if from two images more.
 
     Returns:
         (rows, columns) -> log probabilities, float64, shape (L, rows, columns).

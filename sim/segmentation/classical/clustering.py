@@ -46,7 +46,7 @@ def kmeans_clusters(images: Images, clusters: int, blur: float, seed: int) -> La
 
 
 def svm_clusters(images: Images, clusters: int, cost: float, seed: int) -> Labels:
-    """k-means clusters relearned by a support vector machine for each image, from the pixels nearest to their centres."""
+    """k-means clusters relearned by one support vector machine an image, from the pixels nearest to their centres."""
     answers = []
     for image in images:
         medians = [ndimage.median_filter(image, size) for size in (3, 5, 9)]

@@ -21,7 +21,8 @@ def walk(image: NDArray[np.float32], scores: Floats, stiffness: float) -> Labels
     """Labels by the first seed that a random walk from each pixel meets.
 
     Args:
-        image: shape (rows, columns). scores: shape (L, rows, columns); the surest fifth of each label's pixels are seeds.
+        image: shape (rows, columns).
+        scores: shape (L, rows, columns); the surest fifth of each label's pixels are seeds.
         stiffness: how much an edge of the image holds the walk back.
     """
     best = scores.argmax(axis=0)
@@ -48,7 +49,7 @@ def fit_random_walker(examples: Examples, parameters: Mapping[str, Any], seed: i
 
 
 def fit_chan_vese(examples: Examples, parameters: Mapping[str, Any], seed: int) -> Predict:
-    """Two constant regions of each label's log ratio; of two labels without an atlas it is a curve of the grey value."""
+    """Two constant regions of each label's log ratio; without an atlas that is a curve of the grey value."""
 
     def move(image: Floats, ratio: Floats, start: Mask, label: int) -> Mask:
         return chan_vese(np.clip(ratio, -5, 5), start, parameters["length"])

@@ -29,9 +29,7 @@ def line_responses(image: ArrayLike, length: int = 9) -> Features:
     for turn in np.pi * np.arange(DIRECTIONS) / DIRECTIONS:
         kernel = np.zeros((length, length), dtype=np.float32)
         middle = (length - 1) / 2
-        np.add.at(
-            kernel, tuple(np.rint(middle + along * part).astype(int) for part in (np.sin(turn), np.cos(turn))), 1
-        )
+        np.add.at(kernel, tuple(np.rint(middle + along * part).astype(int) for part in (np.sin(turn), np.cos(turn))), 1)
         means.append(ndimage.convolve(grey, kernel / kernel.sum(), mode="reflect"))
     return np.stack([np.max(means, axis=0), np.min(means, axis=0)], axis=-1)
 

@@ -31,7 +31,7 @@ def outer_edge(image: Floats, inner: Mask, outer: Mask) -> Floats:
 
 
 def surround(image: Floats, region: Mask, ratio: Floats, hull: bool) -> Mask:
-    """For each component of a region, the best closed contour near its border, from half to one and a half its radius."""
+    """The best closed contour near each component's border, from half to one and a half its radius."""
     found = np.zeros_like(region)
     outside = ndimage.binary_dilation(region, iterations=CLEARANCE)
     edge = outer_edge(image, region, outside)

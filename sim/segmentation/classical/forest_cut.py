@@ -19,23 +19,19 @@ FLOOR = 1e-3  # of a probability: a forest's zero is not certain
 def continuation_weights(probability: Floats, lattice: Lattice, strength: float) -> Floats:
     """Weights of pairs that lie along a bright line: strength * line * cos^2(angle between pair and line).
 
-    `line` is the larger of 0 and minus the smaller Hessian eigenvalue of the blurred probability, over its largest value
-    in the image; pairs take the mean of both ends.
+    `line` is the larger of 0 and minus the smaller Hessian eigenvalue of the blurred probability, over its largest
+    value in the image; pairs take the mean of both ends.
 
     Args:
-        probability: of the thin label, shape (rows, columns).
+        probability: of the labels that form lines, shape (rows, columns).
     """
     smooth = ndimage.gaussian_filter(probability, 1.0)
     hessian = feature.hessian_matrix(smooth, sigma=1.0, order="rc", use_gaussian_derivatives=False)
     down, mixed, right = (np.asarray(part) for part in hessian)
     across = np.minimum(feature.hessian_matrix_eigvals(hessian)[1], 0.0)
     line = -across / max(float(-across.min()), 1e-12)
-    # The smaller eigenvalue's direction lies across the line: half the angle of (down - right, 2 mixed), turned.
-    turn = 0.5 * np.arctan2(2 * mixed, down - right)
-    along = np.stack([np.sin(turn), -np.cos(turn)])  # (down, right)
-    swapped = np.abs(down * np.cos(turn) ** 2 + right * np.sin(turn) ** 2 + 2 * mixed * np.sin(turn) * np.cos(turn))
-    other = np.abs(down * np.sin(turn) ** 2 + right * np.cos(turn) ** 2 - 2 * mixed * np.sin(turn) * np.cos(turn))
-    along = np.where(swapped >= other, along, np.stack([np.cos(turn), np.sin(turn)]))
+    turn = 0.5 * np.arctan2(2 * mixed, down - right)  # of the larger eigenvalue's direction, which lies along the line
+    along = np.stack([np.cos(turn), np.sin(turn)])  # (down, right)
     field, direction = line.ravel(), along.reshape(2, -1)
     weight = np.zeros(len(lattice.first))
     for end in (lattice.first, lattice.second):
@@ -54,8 +50,7 @@ def fit_forest_cut(examples: Examples, parameters: Mapping[str, Any], seed: int)
         answers = []
         for image, chance in zip(images, chances(images), strict=True):
             weights = contrast_weights(ndimage.gaussian_filter(image, 1.0), lattice, parameters["strength"])
-            thin = chance[1]
-            weights = weights + continuation_weights(thin, lattice, parameters["continuation"])
+            weights = weights + continuation_weights(1 - chance[0], lattice, parameters["continuation"])
             answers.append(alpha_expansion(-np.log(np.maximum(chance, FLOOR)), lattice, weights))
         return np.stack(answers)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy import ndimage
 
 from sim.segmentation.classical.appearance import Floats, Labels, Mask, blurred, fit_scores, log_ratio, start_mask
 from sim.segmentation.classical.clustering import group
@@ -13,6 +13,8 @@ from sim.segmentation.protocol import Examples, Images, Predict, Segmenter
 from sim.segmentation.refinement.active_contours import snake
 from sim.segmentation.refinement.graph_cut import binary_graph_cut
 from sim.segmentation.refinement.lattice import contrast_weights, make_lattice
+
+SURROUNDINGS = 3  # pixels around an object that belong to no known organ
 
 
 def clusters_inside(image: Floats, organ: Mask, clusters: int, seed: int) -> Labels:
@@ -23,16 +25,17 @@ def clusters_inside(image: Floats, organ: Mask, clusters: int, seed: int) -> Lab
     return answer
 
 
-def _organ_examples(examples: Examples) -> Examples:
-    return Examples(examples.images, (np.asarray(examples.answers) > 0).astype(np.int32), 2)
-
-
 def fit_lesion_pipeline(examples: Examples, parameters: Mapping[str, Any], seed: int) -> Predict:
-    """Learn the organ (all labels above 0) and, with more than two labels, the names of the clusters inside it."""
-    organs = _organ_examples(examples)
+    """Learn the organ, which is all labels above 0, and the names of the clusters inside it.
+
+    With two labels no organ is known: the object itself is cut and outlined, and k-means then may divide its
+    surroundings anew into object and background.
+    """
+    organs = Examples(examples.images, (np.asarray(examples.answers) > 0).astype(np.int32), 2)
     scores = fit_scores(organs, parameters["blur"], atlas=True)
     organ_rule, label_rule = fit_regularity(organs), fit_regularity(examples)
-    labels, clusters = examples.num_labels, examples.num_labels - 1 + parameters["extra"]
+    nested = examples.num_labels > 2
+    clusters = max(examples.num_labels - 1, 2) + parameters["extra"]
 
     def find_organ(image: Floats, each: Floats) -> Mask:
         ratio = np.clip(log_ratio(each, 1), -5, 5)
@@ -43,15 +46,16 @@ def fit_lesion_pipeline(examples: Examples, parameters: Mapping[str, Any], seed:
         found = snake(image, start, blur=1.0)
         return found if found.any() else start
 
-    names: NDArray[np.int32] = np.ones(clusters, dtype=np.int32)
+    def surroundings(organ: Mask) -> Mask:
+        return organ if nested else np.asarray(ndimage.binary_dilation(organ, iterations=SURROUNDINGS))
+
+    counts = np.zeros((clusters, examples.num_labels), dtype=np.int64)
     smooth = blurred(examples.images[:NAMING], parameters["blur"])
-    if labels > 2:
-        counts = np.zeros((clusters, labels), dtype=np.int64)
-        for image, answer in zip(smooth, np.asarray(examples.answers)[:NAMING], strict=True):
-            found = clusters_inside(image, answer > 0, clusters, seed)
-            np.add.at(counts, (found[answer > 0], answer[answer > 0]), 1)
-        counts[:, 0] = 0
-        names = name_clusters(counts)
+    for image, answer in zip(smooth, np.asarray(examples.answers)[:NAMING], strict=True):
+        region = surroundings(answer > 0)
+        np.add.at(counts, (clusters_inside(image, region, clusters, seed)[region], answer[region]), 1)
+    names = name_clusters(counts)
+    if nested:
         names[names == 0] = 1  # inside the organ there is no background
 
     def predict(images: Images) -> Labels:
@@ -59,11 +63,12 @@ def fit_lesion_pipeline(examples: Examples, parameters: Mapping[str, Any], seed:
         grey = blurred(images, parameters["blur"])
         for index, each in enumerate(scores(images)):
             organ = find_organ(np.asarray(images[index], np.float64), each)
-            if labels > 2:
-                found = clusters_inside(grey[index], organ, clusters, seed)
-                answers[index] = tidy(np.where(organ, names[found], 0).astype(np.int32), label_rule)
-            else:
-                answers[index] = organ
+            answer = organ.astype(np.int32)
+            if nested or parameters["divide"]:
+                region = surroundings(organ)
+                found = clusters_inside(grey[index], region, clusters, seed)
+                answer = np.where(region, names[found], 0).astype(np.int32)
+            answers[index] = tidy(answer, label_rule)
         return answers
 
     return predict
@@ -79,6 +84,6 @@ LESION_PIPELINE = Segmenter(
         "Massoptier, Casciaro, 'A new fully automatic and robust algorithm for fast segmentation of liver tissue and "
         "tumors from CT scans', 2008; a snake on edges instead of gradient vector flow; names of clusters are learned"
     ),
-    parameters={"blur": (1.0, 0.5, 2.0), "strength": (1.0, 0.3, 3.0), "extra": (0, 1, 2)},
+    parameters={"blur": (1.0, 0.5, 2.0), "strength": (1.0, 0.3, 3.0), "extra": (0, 1), "divide": (True, False)},
     fit=fit_lesion_pipeline,
 )

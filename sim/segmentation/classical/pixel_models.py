@@ -133,7 +133,8 @@ LOGISTIC = _pixel_model(
 )  # fmt: skip
 DISCRIMINANT = _pixel_model(
     "linear_discriminant", "linear discriminant analysis on filter features", "liver",
-    "Fisher, 'The use of multiple measurements in taxonomic problems', 1936, with 1% shrinkage", _WEIGHED, _discriminant,
+    "Fisher, 'The use of multiple measurements in taxonomic problems', 1936, with 1% shrinkage",
+    _WEIGHED, _discriminant,
 )  # fmt: skip
 SUPPORT_VECTORS = _pixel_model(
     "support_vector_machine", "support vector machine with Gaussian kernel on filter features", "cells",

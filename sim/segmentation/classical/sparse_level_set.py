@@ -96,8 +96,8 @@ SPARSE_LEVEL_SET = Segmenter(
     phantom="liver",
     survey="[24]",
     source=(
-        "Al-Shaikhli, Yang, Rosenhahn, 'Automatic 3D liver segmentation using sparse representation of global and local "
-        "image information via level set formulation', 2015; patches alone are coded, by scikit-learn's dictionary "
+        "Al-Shaikhli, Yang, Rosenhahn, 'Automatic 3D liver segmentation using sparse representation of global and "
+        "local image information via level set formulation', 2015; patches alone are coded, by scikit-learn's dictionary "
         "learning instead of K-SVD; the mean label map stands for the global part"
     ),
     parameters={"side": (5, 3, 7), "penalty": (0.3, 0.1, 1.0), "length": (1.0, 3.0)},

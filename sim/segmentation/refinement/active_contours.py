@@ -10,6 +10,8 @@ from skimage import draw, measure, segmentation
 from sim.segmentation.refinement.level_set import signed_distance
 
 Mask = NDArray[np.bool_]
+STEP = 0.1  # of a snake, in pixels
+
 
 def _pair(image: ArrayLike, start: ArrayLike) -> tuple[NDArray[np.float64], Mask]:
     grey, mask = np.asarray(image, dtype=np.float64), np.asarray(start, dtype=bool)
@@ -28,9 +30,7 @@ def edge_map(image: ArrayLike, blur: float = 1.0) -> NDArray[np.float64]:
     return np.asarray(segmentation.inverse_gaussian_gradient(grey, alpha=10.0 / max(slope, 1e-12), sigma=blur))
 
 
-def snake(
-    image: ArrayLike, start: ArrayLike, tension: float = 0.01, stiffness: float = 1.0, blur: float = 1.5
-) -> Mask:
+def snake(image: ArrayLike, start: ArrayLike, tension: float = 0.01, stiffness: float = 0.1, blur: float = 1.5) -> Mask:
     """Move the outline of every component of a mask to nearby edges.
 
     Args:
@@ -61,9 +61,11 @@ def snake(
             continue
         outline = max(outlines, key=len)[:-1] - 1.0
         points = outline[np.linspace(0, len(outline), min(len(outline), 80), endpoint=False).astype(int)]
+        # Small steps: with scikit-image's default of one pixel the outline of a noiseless disc settles a pixel inside.
         moved = segmentation.active_contour(
-            smooth, points, alpha=tension, beta=stiffness, w_edge=2.0, max_num_iter=200, convergence=0.05
-        )
+            smooth, points, alpha=tension, beta=stiffness, w_edge=2.0, gamma=0.1, max_px_move=STEP,
+            max_num_iter=300, convergence=0.01,
+        )  # fmt: skip
         result |= draw.polygon2mask(mask.shape, moved)
     return result
 

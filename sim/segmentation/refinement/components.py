@@ -67,8 +67,8 @@ def fit_rejector(
         masks, probabilities, images, truths: one an image, shape (rows, columns); truths are masks.
 
     Returns:
-        (mask, probability, image) -> mask without what the forest takes for false. Where all components seen were of one
-        kind there is nothing to learn, and every mask stays as it is.
+        (mask, probability, image) -> mask without what the forest takes for false. Where all components seen were of
+        one kind there is nothing to learn, and every mask stays as it is.
 
     Source: Chlebus et al., "Deep learning based automatic liver tumor segmentation in CT with shape-based
     post-processing", 2018 [unchecked]; two-dimensional components and ten features.

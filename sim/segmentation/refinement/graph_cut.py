@@ -18,7 +18,7 @@ LARGEST = 2**30  # what capacities may sum to; flows and residuals are int32 ins
 def minimum_cut(
     cost: ArrayLike, first: ArrayLike, second: ArrayLike, forward: ArrayLike, backward: ArrayLike
 ) -> NDArray[np.bool_]:
-    """The x in {0, 1}^n that minimises sum cost_p x_p + sum forward (1 - x_first) x_second + backward x_first (1 - x_second).
+    """The x in {0, 1}^n with the least sum cost x + sum forward (1 - x_first) x_second + backward x_first (1 - x_second).
 
     Args:
         cost: float, shape (n,), of either sign.
