@@ -14,15 +14,14 @@ from sim.segmentation.protocol import Examples, Images, Predict, Segmenter
 from sim.segmentation.refinement.active_contours import chan_vese, edge_map, geodesic_active_contour
 from sim.segmentation.refinement.max_flow import max_flow
 
-SEED_SHARE = 0.2  # of a label's pixels that become seeds of the random walker
 
-
-def walk(image: NDArray[np.float32], scores: Floats, stiffness: float) -> Labels:
+def walk(image: NDArray[np.float32], scores: Floats, stiffness: float, sure: float) -> Labels:
     """Labels by the first seed that a random walk from each pixel meets.
 
     Args:
         image: shape (rows, columns).
-        scores: shape (L, rows, columns); the surest fifth of each label's pixels are seeds.
+        scores: shape (L, rows, columns).
+        sure: share of each label's pixels, the surest ones, that are seeds.
         stiffness: how much an edge of the image holds the walk back.
     """
     best = scores.argmax(axis=0)
@@ -30,7 +29,7 @@ def walk(image: NDArray[np.float32], scores: Floats, stiffness: float) -> Labels
     seeds = np.zeros(best.shape, dtype=np.int32)
     for label in np.unique(best):
         own = best == label
-        seeds[own & (certainty >= np.quantile(certainty[own], 1 - SEED_SHARE))] = label + 1
+        seeds[own & (certainty >= np.quantile(certainty[own], 1 - sure))] = label + 1
     if len(np.unique(seeds[seeds > 0])) < 2:
         return best.astype(np.int32)
     return np.asarray(segmentation.random_walker(image, seeds, beta=stiffness, mode="bf"), dtype=np.int32) - 1
@@ -42,7 +41,8 @@ def fit_random_walker(examples: Examples, parameters: Mapping[str, Any], seed: i
 
     def predict(images: Images) -> Labels:
         return np.stack([
-            walk(image, each, parameters["stiffness"]) for image, each in zip(images, scores(images), strict=True)
+            walk(image, each, parameters["stiffness"], parameters["sure"])
+            for image, each in zip(images, scores(images), strict=True)
         ])  # fmt: skip
 
     return predict
@@ -88,7 +88,7 @@ RANDOM_WALKER = Segmenter(
     phantom="cells",
     survey="",
     source=f"Grady, 'Random walks for image segmentation', 2006; seeds are automatic: {_LEARNED}",
-    parameters={**_STARTED, "stiffness": (130.0, 30.0, 500.0)},
+    parameters={**_STARTED, "stiffness": (130.0, 30.0, 500.0), "sure": (0.5, 0.2, 0.8)},
     fit=fit_random_walker,
 )
 CHAN_VESE = Segmenter(

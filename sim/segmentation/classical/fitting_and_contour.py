@@ -5,45 +5,53 @@ from typing import Any
 
 import numpy as np
 from scipy import ndimage
+from scipy.special import expit, softmax
 from skimage import measure, morphology
 
 from sim.segmentation.classical.appearance import Floats, Labels, Mask, fit_scores, log_ratio, start_mask
 from sim.segmentation.classical.naming import fit_regularity, tidy
 from sim.segmentation.protocol import Examples, Images, Predict, Segmenter
 from sim.segmentation.refinement.closed_contour import closed_contour
-from sim.segmentation.refinement.level_set import region_scalable_fitting
+from sim.segmentation.refinement.level_set import region_scalable_fitting, signed_distance
 
 CLEARANCE = 4  # dilations around the start within which the level set may move
 
 
-def outer_edge(image: Floats, inner: Mask, outer: Mask) -> Floats:
-    """How much a pixel looks like the outer contour: the slope along the outward normal, of the sign that is usual.
+def outer_edge(image: Floats, share: Floats, region: Mask) -> Floats:
+    """How much a pixel looks like a region's outer contour, in [0, 2].
+
+    The slope of the image along the outward normal, of either sign, plus the fall of the region's probability along it,
+    each blurred by a pixel and over its largest value.
 
     Args:
-        image: blurred, shape (rows, columns). inner, outer: where the two sides are expected.
+        image, share: grey values and probability of the region, shape (rows, columns).
+        region: where it is expected; its signed distance gives the normal.
     """
-    down, right = np.gradient(image)
-    away = ndimage.distance_transform_edt(~inner) - ndimage.distance_transform_edt(inner)
-    normal = np.stack(np.gradient(ndimage.gaussian_filter(away, 1.0)))
-    slope = (np.stack([down, right]) * normal).sum(axis=0) / np.maximum(np.hypot(*normal), 1e-6)
-    sides = [image[side].mean() if side.any() else 0.0 for side in (inner, outer & ~inner)]
-    return np.asarray(slope * (1.0 if sides[1] >= sides[0] else -1.0))
+    normal = np.stack(np.gradient(ndimage.gaussian_filter(-signed_distance(region), 1.0)))
+    normal /= np.maximum(np.hypot(*normal), 1e-6)
+    slopes = [
+        (np.stack(np.gradient(ndimage.gaussian_filter(field, 1.0))) * normal).sum(axis=0) for field in (image, share)
+    ]
+    strengths = [np.abs(slopes[0]), np.maximum(-slopes[1], 0)]
+    return np.asarray(sum(strength / max(float(strength.max()), 1e-12) for strength in strengths))
 
 
-def surround(image: Floats, region: Mask, ratio: Floats, hull: bool) -> Mask:
-    """The best closed contour near each component's border, from half to one and a half its radius."""
+def surround(edge: Floats, region: Mask, inner: Mask) -> Mask:
+    """The best closed contour near each component's border, from half to one and a half its radius, around `inner`."""
     found = np.zeros_like(region)
-    outside = ndimage.binary_dilation(region, iterations=CLEARANCE)
-    edge = outer_edge(image, region, outside)
-    edge = edge / max(float(np.abs(edge).max()), 1e-12) + 0.05 * np.tanh(ratio)
+    free = np.where(inner, -1.0, edge)
     parts = measure.label(region, connectivity=1)
     for part in measure.regionprops(parts):
         radius = np.sqrt(part.area / np.pi)
         if radius < 2:
             found |= parts == part.label
-            continue
-        found |= closed_contour(edge, part.centroid, 0.5 * radius, 1.5 * radius + 1)
-    return morphology.convex_hull_object(found) if hull and found.any() else found
+        else:
+            found |= closed_contour(free, part.centroid, 0.5 * radius, 1.5 * radius + 1)
+    return found
+
+
+def _hull(mask: Mask, wanted: bool) -> Mask:
+    return np.asarray(morphology.convex_hull_object(mask)) if wanted and mask.any() else mask
 
 
 def fit_fitting_and_contour(examples: Examples, parameters: Mapping[str, Any], seed: int) -> Predict:
@@ -66,19 +74,17 @@ def fit_fitting_and_contour(examples: Examples, parameters: Mapping[str, Any], s
         inside, outside = fitted[start].mean(), fitted[near & ~start].mean() if (near & ~start).any() else 0.0
         inner = fitted if inside >= outside else near & ~fitted
         inner = tidy(inner.astype(np.int32), regularity._replace(most=regularity.most[:2])) == 1
-        smooth = ndimage.gaussian_filter(image, 1.0)
         if len(each) == 2:
-            return surround(smooth, inner, ratio, parameters["hull"]).astype(np.int32)
-        if parameters["hull"] and inner.any():
-            inner = morphology.convex_hull_object(inner)
-        answers, whole = inner.astype(np.int32), inner
+            answer = surround(outer_edge(image, expit(ratio), inner), inner, np.zeros_like(inner))
+            return _hull(answer, parameters["hull"]).astype(np.int32)
+        whole = _hull(inner, parameters["hull"])
+        answers = whole.astype(np.int32)
         for label in range(2, len(each)):
-            # Below log 1 for background against all labels up to this one.
-            part = log_ratio(np.stack([each[0], each[1 : label + 1].max(axis=0)]), 1)
-            expected = (first >= 1) & (first <= label) | whole
-            ring = surround(smooth, ndimage.binary_fill_holes(expected), part, hull=False)
-            answers[ring & ~whole] = label
-            whole = whole | ring
+            expected = ndimage.binary_fill_holes(((first >= 1) & (first <= label)) | whole)
+            share = softmax(each, axis=0)[1 : label + 1].sum(axis=0)
+            outer = surround(outer_edge(image, share, expected), expected, ndimage.binary_dilation(whole))
+            answers[outer & ~whole] = label
+            whole = whole | outer
         return answers
 
     def predict(images: Images) -> Labels:

@@ -44,7 +44,8 @@ def fit_codes(examples: Examples, side: int, penalty: float, seed: int) -> Calla
         side: of a patch, odd. penalty: in standard deviations of a pixel; a patch's penalty is `side` times that.
 
     Returns:
-        images -> minus the coding cost over its own variance, float64, shape (images, L, rows, columns).
+        images -> minus the coding cost over `side`, because patches of neighbours share pixels: float64, shape
+        (images, L, rows, columns).
     """
     rng = np.random.default_rng(seed)
     spread = max(float(examples.images.std()), 1e-6)
@@ -69,6 +70,7 @@ def fit_codes(examples: Examples, side: int, penalty: float, seed: int) -> Calla
     def scores(images: Images) -> Floats:
         seen: NDArray[np.float64] = patches_around(images, side).reshape(-1, side * side) / spread
         costs = [np.full(len(seen), 1e3) if known is None else coding_cost(seen, *known, weight) for known in learned]
+        costs = [cost / side for cost in costs]
         return np.moveaxis(-np.stack(costs).reshape(len(costs), *images.shape), 0, 1)
 
     return scores
@@ -97,9 +99,9 @@ SPARSE_LEVEL_SET = Segmenter(
     survey="[24]",
     source=(
         "Al-Shaikhli, Yang, Rosenhahn, 'Automatic 3D liver segmentation using sparse representation of global and "
-        "local image information via level set formulation', 2015; patches alone are coded, by scikit-learn's dictionary "
-        "learning instead of K-SVD; the mean label map stands for the global part"
+        "local image information via level set formulation', 2015; patches alone are coded, by scikit-learn's "
+        "dictionary learning instead of K-SVD; the mean label map stands for the global part"
     ),
-    parameters={"side": (5, 3, 7), "penalty": (0.3, 0.1, 1.0), "length": (1.0, 3.0)},
+    parameters={"side": (5, 3, 7), "penalty": (0.1, 0.03, 0.3), "length": (1.0, 3.0)},
     fit=fit_sparse_level_set,
 )

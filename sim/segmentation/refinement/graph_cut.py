@@ -18,7 +18,9 @@ LARGEST = 2**30  # what capacities may sum to; flows and residuals are int32 ins
 def minimum_cut(
     cost: ArrayLike, first: ArrayLike, second: ArrayLike, forward: ArrayLike, backward: ArrayLike
 ) -> NDArray[np.bool_]:
-    """The x in {0, 1}^n with the least sum cost x + sum forward (1 - x_first) x_second + backward x_first (1 - x_second).
+    """The x in {0, 1}^n with the least energy over pixels p and pairs (p, q) = (first, second).
+
+        sum cost_p x_p + sum forward_pq (1 - x_p) x_q + backward_pq x_p (1 - x_q).
 
     Args:
         cost: float, shape (n,), of either sign.
