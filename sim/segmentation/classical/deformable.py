@@ -88,7 +88,7 @@ RANDOM_WALKER = Segmenter(
     phantom="cells",
     survey="",
     source=f"Grady, 'Random walks for image segmentation', 2006; seeds are automatic: {_LEARNED}",
-    parameters={**_STARTED, "stiffness": (130.0, 30.0, 500.0), "sure": (0.5, 0.2, 0.8)},
+    parameters={**_STARTED, "stiffness": (130.0, 10.0), "sure": (0.8, 0.9, 0.5)},
     fit=fit_random_walker,
 )
 CHAN_VESE = Segmenter(
