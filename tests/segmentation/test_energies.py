@@ -199,7 +199,7 @@ def test_max_flow_does_not_depend_on_its_start():
     starts = [np.zeros_like(image), np.ones_like(image), rng.uniform(size=image.shape), ~truth, None]
     found = [max_flow(-image, 0.8, start, tolerance=1e-4, steps=3000) for start in starts]
     gap = max(one.gap for one in found)
-    assert 0 <= min(one.gap for one in found)
+    assert min(one.gap for one in found) >= 0
     assert gap <= 1e-4 * np.abs(image).sum()
     energies = [one.energy for one in found]
     assert max(energies) - min(energies) <= gap  # each lies within its gap of the one minimum

@@ -30,7 +30,7 @@ def walk(image: NDArray[np.float32], scores: Floats, stiffness: float, sure: flo
     for label in np.unique(best):
         own = best == label
         seeds[own & (certainty >= np.quantile(certainty[own], 1 - sure))] = label + 1
-    if len(np.unique(seeds[seeds > 0])) < 2:
+    if len(np.unique(seeds[seeds > 0])) < 2 or np.ptp(image) == 0:
         return best.astype(np.int32)
     return np.asarray(segmentation.random_walker(image, seeds, beta=stiffness, mode="bf"), dtype=np.int32) - 1
 

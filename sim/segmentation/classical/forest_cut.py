@@ -26,7 +26,7 @@ def continuation_weights(probability: Floats, lattice: Lattice, strength: float)
         probability: of the labels that form lines, shape (rows, columns).
     """
     smooth = ndimage.gaussian_filter(probability, 1.0)
-    hessian = feature.hessian_matrix(smooth, sigma=1.0, order="rc", use_gaussian_derivatives=False)
+    hessian = feature.hessian_matrix(smooth, sigma=1.0, order="rc", mode="nearest", use_gaussian_derivatives=False)
     down, mixed, right = (np.asarray(part) for part in hessian)
     across = np.minimum(feature.hessian_matrix_eigvals(hessian)[1], 0.0)
     line = -across / max(float(-across.min()), 1e-12)

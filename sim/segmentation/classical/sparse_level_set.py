@@ -13,7 +13,7 @@ from sim.segmentation.classical.appearance import Floats, Mask, fit_atlas, label
 from sim.segmentation.protocol import Examples, Images, Predict, Segmenter
 from sim.segmentation.refinement.level_set import forced_level_set
 
-PATCHES = 2_000  # of each label, from which a dictionary is learned
+PATCHES = 1_000  # of each label, from which a dictionary is learned
 ATOMS = 16
 
 
@@ -61,7 +61,7 @@ def fit_codes(examples: Examples, side: int, penalty: float, seed: int) -> Calla
         chosen = patches[rng.permutation(own)[:PATCHES]]
         mean = chosen.mean(axis=0)
         model = MiniBatchDictionaryLearning(
-            ATOMS, alpha=weight, max_iter=10, batch_size=256, transform_algorithm="lasso_cd", random_state=seed
+            ATOMS, alpha=weight, max_iter=5, batch_size=256, fit_algorithm="cd", random_state=seed
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
