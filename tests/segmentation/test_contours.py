@@ -10,7 +10,7 @@ from sim.segmentation.classical.features import PixelSample, filter_features, li
 from sim.segmentation.classical.forest_cut import continuation_weights
 from sim.segmentation.classical.naming import fit_regularity, name_clusters, tidy
 from sim.segmentation.classical.shape_cut import fit_shape, fit_shapes
-from sim.segmentation.classical.sparse_level_set import coding_cost, patches_around
+from sim.segmentation.classical.sparse_level_set import WEIGHTS, coding_cost, fit_weight, patches_around
 from sim.segmentation.protocol import Examples
 from sim.segmentation.refinement.active_contours import chan_vese, geodesic_active_contour, snake
 from sim.segmentation.refinement.components import fit_rejector, largest_components
@@ -195,6 +195,15 @@ def test_coding_costs_are_least_for_patches_of_their_own_label():
     exact = ((codes - soft) ** 2).sum(axis=1) / 2 + penalty * np.abs(soft).sum(axis=1)
     mean = rng.normal(size=9)
     assert np.allclose(coding_cost(mean + codes @ atoms, mean, atoms, penalty), exact, atol=1e-3)
+
+
+def test_codes_are_weighed_as_their_likelihood_says():
+    rng = np.random.default_rng(0)
+    codes, place = rng.normal(size=(4, 2, 30, 30)), rng.normal(size=(2, 30, 30))
+    for weight in (WEIGHTS[3], WEIGHTS[6]):  # neighbours in the grid are twice as large: 3,600 pixels tell them apart
+        ratio = (weight * codes + place)[:, 1] - (weight * codes + place)[:, 0]
+        answers = (rng.uniform(size=ratio.shape) < 1 / (1 + np.exp(-ratio))).astype(np.int32)
+        assert fit_weight(codes, place, answers) == weight
 
 
 def test_scores_are_log_likelihoods_with_or_without_a_place():

@@ -97,7 +97,7 @@ OTSU = Segmenter(
     task="segment",
     phantom="cells",
     survey="",
-    source="Otsu, 'A threshold selection method from gray-level histograms', 1979; named classes, optional blur",
+    source="Otsu, 'A threshold selection method from gray-level histograms', 1979 [unchecked]; named classes, a blur",
     parameters={"blur": (1.0, 0.0, 2.0), "extra": (0, 1)},
     fit=fit_otsu,
 )
@@ -107,7 +107,7 @@ KMEANS = Segmenter(
     task="segment",
     phantom="cells",
     survey="",
-    source="MacQueen, 'Some methods for classification and analysis of multivariate observations', 1967",
+    source="MacQueen, 'Some methods for classification and analysis of multivariate observations', 1967 [unchecked]",
     parameters={"blur": (1.0, 0.0, 2.0), "extra": (0, 1)},
     fit=fit_kmeans,
 )
@@ -119,8 +119,8 @@ SELF_SUPERVISED_SVM = Segmenter(
     survey="[28]",
     source=(
         "Zheng et al., 'Fast and robust segmentation of white blood cell images by self-supervised learning', Micron "
-        "107, 2018; grey instead of colour medians, no concavity splitting, no weak-edge enhancement; training images "
-        "name the clusters"
+        "107, 2018 [unchecked]; grey instead of colour medians, no concavity splitting, no weak-edge enhancement; "
+        "training images name the clusters"
     ),
     parameters={"extra": (0, 1), "cost": (1.0, 10.0, 0.1)},
     fit=fit_self_supervised,

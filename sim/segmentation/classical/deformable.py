@@ -87,7 +87,7 @@ RANDOM_WALKER = Segmenter(
     task="segment",
     phantom="cells",
     survey="",
-    source=f"Grady, 'Random walks for image segmentation', 2006; seeds are automatic: {_LEARNED}",
+    source=f"Grady, 'Random walks for image segmentation', 2006 [unchecked]; seeds are automatic: {_LEARNED}",
     parameters={**_STARTED, "stiffness": (130.0, 10.0), "sure": (0.8, 0.9, 0.5)},
     fit=fit_random_walker,
 )
@@ -97,7 +97,7 @@ CHAN_VESE = Segmenter(
     task="segment",
     phantom="liver",
     survey="",
-    source=f"Chan, Vese, 'Active contours without edges', 2001; on a log ratio instead of the image; {_LEARNED}",
+    source=f"Chan, Vese, 'Active contours without edges', 2001 [unchecked]; on a log ratio, not the image; {_LEARNED}",
     parameters={**_STARTED, "length": (0.1, 0.02, 0.5)},
     fit=fit_chan_vese,
 )
@@ -107,7 +107,7 @@ GEODESIC = Segmenter(
     task="segment",
     phantom="ventricle",
     survey="",
-    source=f"Caselles, Kimmel, Sapiro, 'Geodesic active contours', 1997, in morphological form; {_LEARNED}",
+    source=f"Caselles, Kimmel, Sapiro, 'Geodesic active contours', 1997 [unchecked], in morphological form; {_LEARNED}",
     parameters={**_STARTED, "edge_blur": (1.5, 1.0, 3.0), "balloon": (0.0, -1.0)},
     fit=fit_geodesic,
 )
@@ -117,7 +117,7 @@ MAX_FLOW = Segmenter(
     task="segment",
     phantom="liver",
     survey="",
-    source=f"Yuan, Bae, Tai, 'A study on continuous max-flow and min-cut approaches', 2010; {_LEARNED}",
+    source=f"Yuan, Bae, Tai, 'A study on continuous max-flow and min-cut approaches', 2010 [unchecked]; {_LEARNED}",
     parameters={**_STARTED, "smoothness": (1.0, 0.3, 3.0)},
     fit=fit_max_flow,
 )

@@ -100,7 +100,8 @@ FITTING_AND_CONTOUR = Segmenter(
     phantom="ventricle",
     survey="[20]",
     source=(
-        "Hu et al., local binary fitting and dynamic programming for the left ventricle, 2013; the start comes from "
+        "Hu et al., 'Automatic segmentation of the left ventricle in cardiac MRI using local binary fitting model and "
+        "dynamic programming techniques', 2014 [unchecked]; the start comes from "
         "histograms and a mean label map instead of motion; one slice and one phase"
     ),
     parameters={"blur": (1.0, 2.0), "scale": (3.0, 6.0), "length": (0.5, 2.0), "hull": (False, True)},

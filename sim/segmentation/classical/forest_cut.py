@@ -64,8 +64,9 @@ FOREST_CUT = Segmenter(
     phantom="membranes",
     survey="[14]",
     source=(
-        "Laptev et al., 'Anisotropic ssTEM image segmentation using dense correspondence across sections', 2012, after "
-        "Kaynig, Fuchs, Buhmann, 2010; one section, so no correspondence; pairs along a line instead of a flux term"
+        "Laptev et al., 'Anisotropic ssTEM image segmentation using dense correspondence across sections', 2012 "
+        "[unchecked], after Kaynig, Fuchs, Buhmann, 2010 [unchecked]; one section, so no correspondence; pairs along a "
+        "line instead of a flux term"
     ),
     parameters={"strength": (0.3, 0.1, 1.0), "continuation": (0.5, 0.0, 1.5), "balance": (0.0, 0.5)},
     fit=fit_forest_cut,

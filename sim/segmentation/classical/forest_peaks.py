@@ -55,8 +55,8 @@ FOREST_PEAKS = Segmenter(
     phantom="mitosis",
     survey="",
     source=(
-        "after Ciresan et al., 'Mitosis detection in breast cancer histology images with deep neural networks', 2013, "
-        "with a forest on filter features in place of the networks; no second stage on hard negatives"
+        "after Ciresan et al., 'Mitosis detection in breast cancer histology images with deep neural networks', 2013 "
+        "[unchecked], with a forest on filter features in place of the networks; no second stage on hard negatives"
     ),
     parameters={"radius": (3.0, 2.0, 5.0), "threshold": (0.5, 0.35, 0.65)},
     fit=fit_forest_peaks,

@@ -82,7 +82,8 @@ LESION_PIPELINE = Segmenter(
     survey="[26]",
     source=(
         "Massoptier, Casciaro, 'A new fully automatic and robust algorithm for fast segmentation of liver tissue and "
-        "tumors from CT scans', 2008; a snake on edges instead of gradient vector flow; names of clusters are learned"
+        "tumors from CT scans', 2008 [unchecked]; a snake on edges instead of gradient vector flow; the names "
+        "of clusters are learned"
     ),
     parameters={"blur": (1.0, 0.5, 2.0), "strength": (1.0, 0.3, 3.0), "extra": (0, 1), "divide": (True, False)},
     fit=fit_lesion_pipeline,

@@ -133,14 +133,15 @@ LOGISTIC = _pixel_model(
 )  # fmt: skip
 DISCRIMINANT = _pixel_model(
     "linear_discriminant", "linear discriminant analysis on filter features", "liver",
-    "Fisher, 'The use of multiple measurements in taxonomic problems', 1936, with 1% shrinkage",
+    "Fisher, 'The use of multiple measurements in taxonomic problems', 1936 [unchecked], with 1% shrinkage",
     _WEIGHED, _discriminant,
 )  # fmt: skip
 SUPPORT_VECTORS = _pixel_model(
     "support_vector_machine", "support vector machine with Gaussian kernel on filter features", "cells",
-    "Cortes, Vapnik, 'Support-vector networks', 1995", {"cost": (1.0, 10.0, 0.1), **_SEEN}, _support_vectors, FEW,
+    "Cortes, Vapnik, 'Support-vector networks', 1995 [unchecked]",
+    {"cost": (1.0, 10.0, 0.1), **_SEEN}, _support_vectors, FEW,
 )  # fmt: skip
 FOREST = _pixel_model(
-    "random_forest", "random forest on filter features", "membranes", "Breiman, 'Random forests', 2001",
+    "random_forest", "random forest on filter features", "membranes", "Breiman, 'Random forests', 2001 [unchecked]",
     {"leaf": (4, 1, 16), **_WEIGHED}, _forest,
 )  # fmt: skip

@@ -131,7 +131,8 @@ SHAPE_CUT = Segmenter(
     survey="[23]",
     source=(
         "Li et al., 'Automatic liver segmentation based on shape constraints and deformable graph cut in CT images', "
-        "2015; shapes are aligned by centroid and size instead of by registration of distance maps; two dimensions"
+        "2015 [unchecked]; shapes are aligned by centroid and size instead of by registration of distance maps; "
+        "two dimensions"
     ),
     parameters={"blur": (1.0, 2.0), "modes": (6, 2, 12), "shape": (0.5, 0.1, 1.5), "band": (0.3, 0.6)},
     fit=fit_shape_cut,

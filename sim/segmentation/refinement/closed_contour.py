@@ -87,9 +87,9 @@ def closed_contour(
     Raises:
         ValueError: 0 <= smallest < largest does not hold.
 
-    Source: dynamic programming for the epicardium as in Hu, Liu, Gao, Huang, "Hybrid segmentation of left ventricle in
-    cardiac MRI using Gaussian-mixture model and region restricted dynamic programming", 2013 [unchecked]; the path is
-    made closed by trying every start.
+    Source: dynamic programming for the epicardium as in Hu et al., "Automatic segmentation of the left ventricle in
+    cardiac MRI using local binary fitting model and dynamic programming techniques", PLOS ONE 9, 2014 [unchecked]; the
+    path is made closed by trying every start.
     """
     values = np.asarray(edge, dtype=np.float64)
     if not 0 <= smallest < largest:
