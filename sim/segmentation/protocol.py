@@ -125,5 +125,5 @@ def run(segmenter: Segmenter, examples: Examples, images: ArrayLike, seed: int =
         known = ", ".join(segmenter.parameters) or "none"
         raise ValueError(f"parameters of {segmenter.name} must be among {known}, got {', '.join(sorted(unknown))}")
     settings = default_parameters(segmenter) | parameters
-    predict = segmenter.fit(check_examples(examples, segmenter.task), settings, seed)
-    return predict(check_images(images))
+    asked = check_images(images)
+    return segmenter.fit(check_examples(examples, segmenter.task), settings, seed)(asked)
