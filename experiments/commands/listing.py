@@ -8,11 +8,11 @@ from experiments.commands.options import REGISTRIES, Json, find_study, registry
 from experiments.console import print_json, print_table
 from experiments.factors import AUTO, FACTORS, UsageError
 
-Kind: TypeAlias = Literal["all", "studies", "generators", "networks", "laws", "figures", "factors"]
+Kind: TypeAlias = Literal["all", "studies", "generators", "networks", "laws", "segmenters", "figures", "factors"]
 
 
 def list_(kind: Positional[Kind] = "all", study: Positional[str] = "", *, json: Json = False) -> int:
-    """Show what there is: studies, generators, networks, laws, figures, or the factors of a study.
+    """Show what there is: studies, generators, networks, laws, segmenters, figures, or the factors of a study.
 
     Example: capsim list factors codebook
 
@@ -30,11 +30,14 @@ def list_(kind: Positional[Kind] = "all", study: Positional[str] = "", *, json: 
         print_json(found)
     else:
         for name, entries in found.items():
-            print_table(entries, ("name", "summary"), title=name)
+            print_table(entries, title=name)
     return 0
 
 
 def _entries(kind: str) -> list[dict[str, str]]:
+    if kind == "segmenters":
+        facts = ("name", "summary", "task", "phantom", "survey")
+        return [{fact: getattr(entry, fact) for fact in facts} for entry in registry(kind).values()]
     summaries = {name: str(getattr(entry, "summary", entry)) for name, entry in registry(kind).items()}
     if kind == "networks":
         from sim.learners import LEARNERS

@@ -88,6 +88,7 @@ REGISTRIES = {
     "generators": ("experiments.tasks", "ALL_GENERATORS"),
     "networks": ("sim.networks.registry", "NETWORKS"),
     "laws": ("sim.theory.laws", "LAWS"),
+    "segmenters": ("sim.segmentation.registry", "SEGMENTERS"),
     "figures": ("paper_figures.registry", "FIGURES"),
 }
 

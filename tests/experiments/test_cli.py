@@ -269,6 +269,9 @@ def test_list(capsim):
         "studies": [{"name": "demo", "summary": "a demo"}, {"name": "other", "summary": "another"}]
     }
     assert "collapse" in capsim("list", "figures")[1]
+    segmenters = json.loads(capsim("list", "segmenters", "--json")[1])["segmenters"]
+    assert {"name": "otsu", "task": "segment"}.items() <= next(e for e in segmenters if e["name"] == "otsu").items()
+    assert all(entry["summary"] and entry["phantom"] for entry in segmenters)
     factors = json.loads(capsim("list", "factors", "demo", "--json")[1])["factors"]
     outputs = next(factor for factor in factors if factor["name"] == "outputs")
     assert outputs == {"name": "outputs", "type": "int", "default": 16, "rule": "must be >= 2", "summary": "classes J"}
