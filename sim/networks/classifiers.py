@@ -2,7 +2,7 @@
 
 import flax.linen as nn
 
-from sim.networks.pooling import convolution, pool_max
+from sim.networks.pooling import convolution, pointwise, pool_max
 from sim.types import Array
 
 
@@ -42,4 +42,4 @@ class Classifier(nn.Module):
             hidden = pool_max(hidden)
         units = self.width * 2**self.levels * self.pieces
         flat = hidden.reshape(images.shape[0], -1)
-        return maxout(nn.Dense(units, kernel_init=nn.initializers.he_normal())(flat), self.pieces)
+        return maxout(pointwise(units)(flat), self.pieces)

