@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from jax import lax
 
+from sim.generators.scenes import SCENES, ScenesSpec
 from sim.networks.classifiers import maxout
 from sim.networks.convolution import convolve
 from sim.networks.pooling import dense_maximum, interleaved, pool_max, unfold, upsample
 from sim.networks.registry import CLASSIFIERS, PIXELWISE, POOLED, Network, NetworkSettings, num_parameters
 from sim.networks.windows import window_kernels
+from sim.population import Member, Settings, make_member
+from sim.training import Recipe, TrainSettings
 
 RNG = np.random.default_rng(0)
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
@@ -191,6 +194,18 @@ def test_maxima_and_growing():
 def test_maxout_takes_the_largest_piece():
     values = RNG.normal(size=(5, 6)).astype(np.float32)
     np.testing.assert_array_equal(maxout(jnp.asarray(values), 3), values.reshape(5, 2, 3).max(axis=2))
+
+
+@pytest.mark.parametrize("network", [*PIXELWISE, *CLASSIFIERS])
+def test_the_population_engine_takes_them(network):
+    """Traced, not compiled: drawing, training and scoring fit together, with a head padded from two labels to four."""
+    spec = ScenesSpec(grid_size=8, objects=2, size=0.25, max_labels=4)
+    head = "dense" if network in CLASSIFIERS else "shared"
+    settings = NetworkSettings(network, head, (8, 8), 64, 4, width=2, depth=1, levels=1, skips=1)
+    run = make_member(Settings(SCENES, settings, max_inputs=16, test_items=20, training=TrainSettings(batch_size=8)))
+    key = jax.random.key(0)
+    results = jax.eval_shape(run, Member(spec, 16, Recipe(1e-3, 0.0, 0.0, 300), key, key))
+    assert {leaf.shape for leaf in jax.tree.leaves(results)} == {()}
 
 
 @pytest.mark.parametrize("network", POOLED)
