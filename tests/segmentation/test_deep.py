@@ -23,7 +23,7 @@ SMALL = {
 CALLS = []
 
 
-def _crf(unary, image, bilateral, reach, contrast):
+def _crf(unary, image, bilateral, reach, contrast, spatial):
     CALLS.append((unary, image))
     return unary.argmin(axis=0)
 

@@ -48,17 +48,21 @@ def dilated_crf(refiners: Refiners) -> Segmenter:
     """[10]: dilated convolutions, then a fully connected conditional random field."""
 
     def refine(probability: Floats, image: Plane, settings: Mapping[str, Any]) -> Labels:
-        found = refiners.dense_crf(
-            unary(probability), image, settings["bilateral"], settings["reach"], settings["contrast"]
-        )
-        return np.asarray(found, dtype=np.int32)
+        strengths = [settings[name] for name in ("bilateral", "reach", "contrast", "spatial")]
+        return np.asarray(refiners.dense_crf(unary(probability), image, *strengths), dtype=np.int32)
 
     return map_system(
         "dilated_crf",
         "dilated",
         refine,
         shape={"width": (12, 24), "depth": (2, 3), "rates": ((1, 2, 4, 8), (1, 2, 4))},
-        parameters={"bilateral": (0.2, 0.05, 1.0), "reach": (8.0, 4.0), "contrast": (1.0, 0.3)},
+        # A pixel's pairs weigh some 2 pi reach^2 bilateral in all, and must not outweigh what the network saw there.
+        parameters={
+            "bilateral": (0.005, 0.02, 0.001),
+            "reach": (8.0, 4.0),
+            "contrast": (0.5, 0.25, 1.0),
+            "spatial": (0.1, 0.0, 0.3),
+        },
         summary="dilated convolutions, then a fully connected conditional random field",
         phantom="liver",
         survey="[10]",

@@ -23,7 +23,8 @@ class Refiners(NamedTuple):
     """Functions of one image.
 
     Attributes:
-        dense_crf: (unary, image, bilateral, reach, contrast) -> labels, int.
+        dense_crf: (unary, image, bilateral, reach, contrast, spatial) -> labels, int: pairs of unlike pixels cost
+            bilateral exp(-d^2 / (2 reach^2) - g^2 / (2 contrast^2)), and `spatial` times a narrow Gaussian of distance d.
         graph_cut: (unary, image, strength) -> labels, int: least sum of unaries plus `strength` a pair of unlike
             neighbours, less where the grey values differ.
         max_flow: (force, smoothness) -> mask: least sum of force inside plus smoothness times the border, both (rows,
@@ -34,7 +35,7 @@ class Refiners(NamedTuple):
         fit_rejector: (masks, probabilities, images, truths, seed) -> Reject, learned on components.
     """
 
-    dense_crf: Callable[[Plane, Plane, float, float, float], NDArray[Any]]
+    dense_crf: Callable[[Plane, Plane, float, float, float, float], NDArray[Any]]
     graph_cut: Callable[[Plane, Plane, float], NDArray[Any]]
     max_flow: Callable[[Plane, Plane], NDArray[Any]]
     level_set: Callable[[Mask, Callable[[Plane], Plane], float, int], NDArray[Any]]
