@@ -24,7 +24,7 @@ class Refiners(NamedTuple):
 
     Attributes:
         dense_crf: (unary, image, bilateral, reach, contrast, spatial) -> labels, int: pairs of unlike pixels cost
-            bilateral exp(-d^2 / (2 reach^2) - g^2 / (2 contrast^2)), and `spatial` times a narrow Gaussian of distance d.
+            bilateral exp(-d^2 / (2 reach^2) - g^2 / (2 contrast^2)), and `spatial` times a narrow Gaussian of d.
         graph_cut: (unary, image, strength) -> labels, int: least sum of unaries plus `strength` a pair of unlike
             neighbours, less where the grey values differ.
         max_flow: (force, smoothness) -> mask: least sum of force inside plus smoothness times the border, both (rows,
