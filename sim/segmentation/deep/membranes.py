@@ -77,7 +77,7 @@ SLIDING_WINDOW = Segmenter(
     "[13]",
     "Ciresan, Giusti, Gambardella, Schmidhuber, NIPS 2012 [unchecked]. Two poolings of 3 x 3; all pixels with balanced "
     "weights in place of balanced samples; no foveation; calibrated on the training images.",
-    TRAINING | {"receptive_field": (21, 29, 13), "width": (8, 16), "median_radius": (2.0, 1.0, 0.0)},
+    TRAINING | {"receptive_field": (21, 29, 13), "width": (8, 16), "median_radius": (1.0, 0.0, 2.0)},
     _fit,
     deep=True,
 )

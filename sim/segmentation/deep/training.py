@@ -4,7 +4,7 @@ One compiled program serves all members, which are spread over the local devices
 other, as in `sim.population`, by the same `sim.training`. Members may see different views of the same images.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -16,8 +16,9 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 from numpy.typing import ArrayLike, NDArray
 
-from sim.networks.registry import Network, NetworkSettings
+from sim.networks.registry import NetworkSettings
 from sim.segmentation.deep.augmentation import AUGMENTATIONS
+from sim.segmentation.deep.rows import initial_row, row_apply
 from sim.training import Recipe, TrainInfo, TrainSettings, cross_entropy, make_train_on
 from sim.types import Array, Key
 
@@ -95,46 +96,10 @@ def _train_one(
             answers = augmentation.apply(answers.reshape(seen.shape), copy)
         return augmentation.apply(seen, copy), answers.reshape(len(chosen), -1)
 
-    train = make_train_on(_row_apply(plan.network), plan.training, partial(cross_entropy, weights=weights))
+    train = make_train_on(row_apply(plan.network), plan.training, partial(cross_entropy, weights=weights))
     copies = num_images * augmentation.copies
     recipe = member.recipe._replace(input_noise=0.0)  # known at compile time: no draws are compiled
     return train(member.key, recipe, member.parameters, look, copies, plan.network.classes)
-
-
-@lru_cache(maxsize=64)
-def _shapes(network: NetworkSettings) -> Any:
-    image = jax.ShapeDtypeStruct((1, *network.image_shape), jnp.float32)
-    return jax.eval_shape(Network(network).init, jax.random.key(0), image)
-
-
-def initial_parameters(network: NetworkSettings, seed: int) -> Any:
-    """Weights before training: normal kernels of variance 2 / inputs, biases 0, as NumPy arrays.
-
-    Drawn by NumPy, for a compiled drawing takes XLA's CPU compiler seconds for each network.
-    """
-    rng = np.random.default_rng(seed)
-
-    def draw(leaf: Any) -> Floats:
-        if len(leaf.shape) < 2:
-            return np.zeros(leaf.shape, np.float32)
-        inputs = float(np.prod(leaf.shape[:-1]))
-        return (rng.standard_normal(leaf.shape) * np.sqrt(2 / inputs)).astype(np.float32)
-
-    return jax.tree.map(draw, _shapes(network))
-
-
-@lru_cache(maxsize=64)
-def _row_apply(network: NetworkSettings) -> Callable[[Any, Array], Array]:
-    """The network as a function of one row of weights: the optimiser then compiles in half the time."""
-    apply: Any = Network(network).apply
-    leaves, structure = jax.tree.flatten(_shapes(network))
-    ends = np.cumsum([leaf.size for leaf in leaves])
-
-    def run(row: Array, images: Array) -> Array:
-        parts = [row[end - leaf.size : end].reshape(leaf.shape) for leaf, end in zip(leaves, ends, strict=True)]
-        return apply(jax.tree.unflatten(structure, parts), images)
-
-    return run
 
 
 @lru_cache(maxsize=64)
@@ -199,8 +164,7 @@ def train_networks(
     constant = np.zeros(slots, np.float32)
     recipe = Recipe(rates[order], constant + np.float32(weight_decay), constant, budget)
     keys = jax.vmap(jax.random.key)(np.asarray(seeds, np.uint32)[order])
-    drawn = [jax.tree.leaves(initial_parameters(plan.network, seed)) for seed in seeds]
-    started = np.stack([np.concatenate([leaf.ravel() for leaf in leaves]) for leaves in drawn])[order]
+    started = np.stack([initial_row(plan.network, seed) for seed in seeds])[order]
     trained, info = _program(plan, devices)(
         Member(recipe, jnp.asarray(started), keys, jnp.asarray(seen[order], jnp.int32)),
         np.resize(stack.swapaxes(0, 1), (room, len(stack), *stack.shape[2:])).swapaxes(0, 1),
@@ -214,7 +178,7 @@ def train_networks(
 
 @lru_cache(maxsize=64)
 def _answers(network: NetworkSettings) -> Any:
-    apply = _row_apply(network)
+    apply = row_apply(network)
 
     def answer(parameters: Any, views: Array, images: Array) -> Array:
         return lax.map(lambda one: jax.nn.softmax(apply(one[0], images[one[1]])), (parameters, views))
