@@ -7,7 +7,7 @@ longer pay, and says whether it got there within its budget.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -73,6 +73,9 @@ class TrainInfo(NamedTuple):
     loss: Array
 
 
+Loss: TypeAlias = Callable[[Any, Array, Any], Array]  # (logits, targets, num_classes) -> mean loss of a batch
+
+
 class _State(NamedTuple):
     parameters: Any
     optimizer: Any
@@ -84,17 +87,19 @@ class _State(NamedTuple):
     finite: Array
 
 
-def cross_entropy(logits: Any, targets: Array, num_classes: Any) -> Array:
-    """Mean negative log-likelihood over images and units, in nats: -mean log softmax(logits)[target].
+def cross_entropy(logits: Any, targets: Array, num_classes: Any, weights: Array | None = None) -> Array:
+    """Mean negative log-likelihood over images and units, in nats: -mean weights[target] log softmax(logits)[target].
 
     Args:
         logits: float32, shape (batch, units, classes). targets: int32, shape (batch, units).
         num_classes: int32 scalar; classes from there on are padding.
+        weights: float32, shape (classes,); all 1 by default.
     """
     masked = mask_classes(logits, num_classes)
     # The logit of the target as a masked sum: a gather, and the scatter of its gradient, cost more on CPU.
     target = jnp.arange(masked.shape[-1]).reshape(1, 1, -1) == targets[..., None]
-    return (jax.nn.logsumexp(masked, axis=-1) - jnp.sum(jnp.where(target, masked, 0.0), axis=-1)).mean()
+    losses = jax.nn.logsumexp(masked, axis=-1) - jnp.sum(jnp.where(target, masked, 0.0), axis=-1)
+    return losses.mean() if weights is None else (weights[targets] * losses).mean()
 
 
 @custom_vmap
@@ -118,7 +123,7 @@ def _is_flat(summed: Array, block: Array, min_blocks: int) -> Array:
     return (block >= min_blocks) & ((gain < RELATIVE_GAIN * before) | (gain < ABSOLUTE_GAIN))
 
 
-def _make_loop(apply: Callable[[Any, Array], Array], settings: TrainSettings) -> Callable[..., _State]:
+def _make_loop(apply: Callable[[Any, Array], Array], settings: TrainSettings, loss: Loss) -> Callable[..., _State]:
     optimizer = optax.scale_by_adam()
     min_blocks = max(settings.min_steps // BLOCK, 4)
 
@@ -133,7 +138,7 @@ def _make_loop(apply: Callable[[Any, Array], Array], settings: TrainSettings) ->
         noisy = _any_noise(jnp.asarray(recipe.input_noise, jnp.float32))
 
         def loss_of(parameters: Any, batch: Array, labels: Array) -> Array:
-            return cross_entropy(apply(parameters, batch), labels, num_classes)
+            return loss(apply(parameters, batch), labels, num_classes)
 
         shape = jax.eval_shape(look, jax.ShapeDtypeStruct((settings.batch_size,), jnp.int32))[0]
         at_once = 4 * BLOCK * shape.size <= AT_ONCE_BYTES
@@ -155,11 +160,11 @@ def _make_loop(apply: Callable[[Any, Array], Array], settings: TrainSettings) ->
                 return clean + recipe.input_noise * jax.random.normal(noise_key, clean.shape)
 
             batch = lax.cond(noisy, blur, lambda clean: clean, images)
-            loss, gradient = jax.value_and_grad(loss_of)(parameters, batch, targets)
+            value, gradient = jax.value_and_grad(loss_of)(parameters, batch, targets)
             with jax.numpy_dtype_promotion("standard"):  # optax raises a float to the whole number of steps
                 update, optimizer_state = optimizer.update(gradient, optimizer_state)
             parameters = jax.tree.map(lambda p, u: p - rate * (u + recipe.weight_decay * p), parameters, update)
-            return (parameters, optimizer_state, rate), loss
+            return (parameters, optimizer_state, rate), value
 
         def run_block(state: _State) -> _State:
             left = (state.end - state.block).astype(jnp.float32)
@@ -173,14 +178,14 @@ def _make_loop(apply: Callable[[Any, Array], Array], settings: TrainSettings) ->
                 step, (state.parameters, state.optimizer, rate), (seen, noise_keys)
             )
             block = state.block + 1
-            loss = losses.mean()
-            summed = state.summed.at[block].set(state.summed[state.block] + loss)
+            mean = losses.mean()
+            summed = state.summed.at[block].set(state.summed[state.block] + mean)
             flat_now = (block <= state.decay_from) & ~state.flat & _is_flat(summed, block, min_blocks)
             decay_from = jnp.where(flat_now, block, state.decay_from)
             end = jnp.where(flat_now, jnp.minimum(block + 1 + block // DECAY_SHARE, state.end), state.end)
             return _State(
                 parameters, optimizer_state, block, summed, decay_from, end,
-                state.flat | flat_now, state.finite & jnp.isfinite(loss),
+                state.flat | flat_now, state.finite & jnp.isfinite(mean),
             )  # fmt: skip
 
         end = jnp.clip(jnp.asarray(recipe.max_steps, jnp.int32) // BLOCK, 0, MAX_BLOCKS)
@@ -194,18 +199,19 @@ def _make_loop(apply: Callable[[Any, Array], Array], settings: TrainSettings) ->
 
 
 def make_train_on(
-    apply: Callable[[Any, Array], Array], settings: TrainSettings
+    apply: Callable[[Any, Array], Array], settings: TrainSettings, loss: Loss = cross_entropy
 ) -> Callable[..., tuple[Any, TrainInfo]]:
     """Make the training of one network on images that are looked up, or drawn anew, by their numbers.
 
     Args:
         apply, settings: as in `make_train`.
+        loss: (logits, targets, num_classes) -> mean loss of a batch, with shapes as in `cross_entropy`.
 
     Returns:
         train(key, recipe, parameters, look, num_inputs, num_classes) -> (parameters, TrainInfo), where
         look(indices) -> (images, targets) is asked for int32 indices below `num_inputs`, any number of them.
     """
-    loop = _make_loop(apply, settings)
+    loop = _make_loop(apply, settings, loss)
 
     def train(*arguments: Any) -> tuple[Any, TrainInfo]:
         state = loop(*arguments)
@@ -260,7 +266,7 @@ def make_loss_path(apply: Callable[[Any, Array], Array], settings: TrainSettings
         >>> int(jnp.isfinite(losses).sum()), bool(losses[3] < losses[0])
         (4, True)
     """
-    loop = _make_loop(apply, settings)
+    loop = _make_loop(apply, settings, cross_entropy)
 
     def path(*arguments: Any) -> Array:
         state = loop(*arguments)
