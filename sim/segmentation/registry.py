@@ -1,21 +1,32 @@
-"""Non-deep segmenters by name. One of your own needs no entry: pass the `Segmenter` itself wherever one is taken."""
+"""All systems by name. One of your own needs no entry: pass the `Segmenter` itself wherever one is taken."""
 
-from sim.segmentation.classical.clustering import KMEANS, OTSU, SELF_SUPERVISED_SVM
-from sim.segmentation.classical.deformable import CHAN_VESE, GEODESIC, MAX_FLOW, RANDOM_WALKER
-from sim.segmentation.classical.fitting_and_contour import FITTING_AND_CONTOUR
-from sim.segmentation.classical.forest_cut import FOREST_CUT
-from sim.segmentation.classical.forest_peaks import FOREST_PEAKS
-from sim.segmentation.classical.lesion_pipeline import LESION_PIPELINE
-from sim.segmentation.classical.pixel_models import DISCRIMINANT, FOREST, LINEAR, LOGISTIC, SUPPORT_VECTORS
-from sim.segmentation.classical.shape_cut import SHAPE_CUT
-from sim.segmentation.classical.sparse_level_set import SPARSE_LEVEL_SET
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.segmentation.classical.registry import CLASSICAL
+from sim.segmentation.deep.refiners import Plane, Refiners
+from sim.segmentation.deep.registry import DEEP, hybrids
 from sim.segmentation.protocol import Segmenter
+from sim.segmentation.refinement.components import fit_rejector
+from sim.segmentation.refinement.dense_crf import dense_crf
+from sim.segmentation.refinement.graph_cut import alpha_expansion
+from sim.segmentation.refinement.lattice import contrast_weights, make_lattice
+from sim.segmentation.refinement.level_set import descend
+from sim.segmentation.refinement.max_flow import max_flow
+from sim.segmentation.refinement.watersheds import part_touching
 
-SEGMENTERS: dict[str, Segmenter] = {
-    segmenter.name: segmenter
-    for segmenter in (
-        OTSU, KMEANS, LINEAR, LOGISTIC, DISCRIMINANT, SUPPORT_VECTORS, FOREST, RANDOM_WALKER, CHAN_VESE, GEODESIC,
-        MAX_FLOW, FITTING_AND_CONTOUR, SHAPE_CUT, SPARSE_LEVEL_SET, LESION_PIPELINE, FOREST_CUT, SELF_SUPERVISED_SVM,
-        FOREST_PEAKS,
-    )
-}  # fmt: skip
+
+def _cut(unary: Plane, image: Plane, strength: float) -> NDArray[np.int32]:
+    lattice = make_lattice(image.shape)
+    return alpha_expansion(unary, lattice, contrast_weights(image, lattice, strength))
+
+
+REFINERS = Refiners(
+    dense_crf=dense_crf,
+    graph_cut=_cut,
+    max_flow=lambda force, smoothness: max_flow(force, smoothness).shares > 0.5,
+    level_set=lambda start, force, length, steps: descend(start, force, length, steps) > 0,
+    part_touching=part_touching,
+    fit_rejector=fit_rejector,
+)
+SEGMENTERS: dict[str, Segmenter] = {**CLASSICAL, **DEEP, **hybrids(REFINERS)}

@@ -9,8 +9,8 @@ from scipy import ndimage
 
 from sim.generators.scenes import SCENES, ScenesSpec
 from sim.metrics import detection_scores, segmentation_scores
+from sim.segmentation.classical.registry import CLASSICAL as SEGMENTERS
 from sim.segmentation.protocol import TASKS, Examples, check_examples, default_parameters, run
-from sim.segmentation.registry import SEGMENTERS
 
 NUM_TRAIN, NUM_TEST = 6, 4
 PHANTOMS = {"ventricle", "liver", "tumour", "cells", "membranes", "mitosis"}

@@ -79,10 +79,10 @@ def mean_field(unary: ArrayLike, kernel: ArrayLike, steps: int = 10) -> NDArray[
 def dense_crf(
     unary: ArrayLike,
     image: ArrayLike,
-    bilateral: float = 0.2,
+    bilateral: float = 0.005,
     reach: float = 8.0,
-    contrast: float = 1.0,
-    spatial: float = 0.5,
+    contrast: float = 0.5,
+    spatial: float = 0.1,
     near: float = 1.5,
     steps: int = 10,
 ) -> NDArray[np.int32]:
