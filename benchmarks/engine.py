@@ -34,7 +34,7 @@ def network_of(work: Workload) -> NetworkSettings:
 
 def chunk_of(work: Workload) -> int:
     """Members vmapped together on a device; the one place where the benchmarks choose it."""
-    return 8 if work.network == "mlp" and work.width <= 32 else 1
+    return 4 if work.network == "mlp" and work.width <= 32 else 1
 
 
 def make_population(work: Workload) -> tuple[Settings, Member]:

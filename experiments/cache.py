@@ -7,7 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-ONE_THREAD_A_PRODUCT = "--xla_cpu_multi_thread_eigen=false"  # each core has networks of its own to multiply
+CPU_FLAGS = (
+    "--xla_cpu_multi_thread_eigen=false",  # each core has networks of its own to multiply
+    "--xla_cpu_prefer_vector_width=512",  # where the processor has them; 4% on networks of medium size
+)
 
 
 def cache_dir() -> Path:
@@ -58,8 +61,8 @@ def configure_devices() -> None:
     set is left alone.
     """
     flags = os.environ.get("XLA_FLAGS", "")
-    if "xla_cpu_multi_thread_eigen" not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {ONE_THREAD_A_PRODUCT}".strip()
+    missing = [flag for flag in CPU_FLAGS if flag.split("=")[0] not in flags]
+    os.environ["XLA_FLAGS"] = " ".join([*flags.split(), *missing])
     import jax
 
     # Accelerators multiply float32 in fewer bits unless told not to; on CPU this changes nothing.

@@ -22,7 +22,7 @@ import dask
 from distributed import Client, KilledWorker, Nanny, Scheduler, SpecCluster
 from distributed.utils import silence_logging_cmgr
 
-from experiments.cache import ONE_THREAD_A_PRODUCT, configure_devices, enable_compilation_cache, num_cores
+from experiments.cache import CPU_FLAGS, configure_devices, enable_compilation_cache, num_cores
 from experiments.engines import Engine
 from experiments.factors import UsageError
 
@@ -61,15 +61,15 @@ def worker_environment(
     Example:
         >>> found = worker_environment(1, workers=2, cores=8, gpus=["0", "3"])
         >>> found["JAX_NUM_CPU_DEVICES"], found["CUDA_VISIBLE_DEVICES"], found["XLA_FLAGS"]
-        ('4', '3', '--xla_cpu_multi_thread_eigen=false')
+        ('4', '3', '--xla_cpu_multi_thread_eigen=false --xla_cpu_prefer_vector_width=512')
     """
     if gpus and workers > len(gpus):
         raise UsageError(f"workers must be <= {len(gpus)}, one for each GPU, got {workers}")
-    dropped = ("--xla_force_host_platform_device_count", "--xla_cpu_multi_thread_eigen")
+    dropped = ("--xla_force_host_platform_device_count", *(flag.split("=")[0] for flag in CPU_FLAGS))
     kept = [flag for flag in flags.split() if not flag.startswith(dropped)]
     threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     return {
-        "XLA_FLAGS": " ".join([*kept, ONE_THREAD_A_PRODUCT]),
+        "XLA_FLAGS": " ".join([*kept, *CPU_FLAGS]),
         "JAX_NUM_CPU_DEVICES": str(max(1, cores // workers)),
         **dict.fromkeys(threads, "1"),
         **({"CUDA_VISIBLE_DEVICES": gpus[index]} if gpus else {}),

@@ -20,7 +20,7 @@ from sim.types import Array, Key
 
 BLOCK = 50  # steps between two looks at the loss
 MAX_BLOCKS = 2048  # 102,400 steps: the longest training that the loss record has room for
-AT_ONCE_BYTES = 2**20  # the images of a block of steps are looked up at once up to this size, else step by step
+AT_ONCE_BYTES = 2**18  # the images of a block of steps are looked up at once up to this size, else step by step
 DECAY_SHARE = 3  # the decay lasts a third of the time before it, a quarter of the whole
 RELATIVE_GAIN = 0.02  # flat: the last quarter of training lowered the loss by less than 2% of the quarter before ...
 ABSOLUTE_GAIN = 0.002  # ... or by less than this many nats a unit (a loss on its way to zero never stops in ratio)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from experiments.cache import ONE_THREAD_A_PRODUCT, enable_compilation_cache
+from experiments.cache import CPU_FLAGS, enable_compilation_cache
 from experiments.runner import Batch, Train, run_trials
 from experiments.selftest.plans import STUDY, Plan
 from experiments.store import Store
@@ -61,7 +61,7 @@ def _live(body: Body, folder: Path, sender: Connection) -> None:
 
 def start_cpu(devices: int, cache: Path | None = None) -> None:
     """Give this process its devices, the same in every child on every machine, and a cache of programs."""
-    os.environ.update(XLA_FLAGS=ONE_THREAD_A_PRODUCT, JAX_PLATFORMS="cpu")
+    os.environ.update(XLA_FLAGS=" ".join(CPU_FLAGS), JAX_PLATFORMS="cpu")
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_num_cpu_devices", devices)
     if cache is not None:
