@@ -35,7 +35,7 @@ def test_each_worker_sees_one_gpu_of_its_own():
 def test_other_flags_are_kept_and_the_number_of_devices_is_ours():
     flags = "--xla_dump_to=/d --xla_force_host_platform_device_count=9 --xla_cpu_multi_thread_eigen=true"
     found = worker_environment(flags=flags)
-    assert found["XLA_FLAGS"] == "--xla_dump_to=/d --xla_cpu_multi_thread_eigen=false"
+    assert found["XLA_FLAGS"] == "--xla_dump_to=/d --xla_cpu_multi_thread_eigen=false --xla_cpu_prefer_vector_width=512"
     assert found["OPENBLAS_NUM_THREADS"] == found["OMP_NUM_THREADS"] == "1"
 
 
@@ -75,7 +75,8 @@ def test_a_slurm_job_is_one_worker_with_its_environment(gpus):
     shell = [line for line in script.splitlines() if line and not line.startswith("#")]
     assert shell[0] == "module load cuda"
     assert shell[1:-1] == [
-        "export XLA_FLAGS=--xla_cpu_multi_thread_eigen=false", "export JAX_NUM_CPU_DEVICES=8",
+        "export XLA_FLAGS='--xla_cpu_multi_thread_eigen=false --xla_cpu_prefer_vector_width=512'",
+        "export JAX_NUM_CPU_DEVICES=8",
         "export OMP_NUM_THREADS=1", "export OPENBLAS_NUM_THREADS=1", "export MKL_NUM_THREADS=1",
     ]  # fmt: skip
     words = shell[-1].split()
