@@ -90,7 +90,7 @@ def dense_crf(
 
     Example:
         >>> unary = np.zeros((2, 3, 3)); unary[0] = 1.0; unary[:, 1, 1] = 0.0, 0.5
-        >>> dense_crf(unary, np.zeros((3, 3))).tolist()
+        >>> dense_crf(unary, np.zeros((3, 3)), bilateral=0.2).tolist()
         [[1, 1, 1], [1, 1, 1], [1, 1, 1]]
     """
     kernel = pair_kernel(image, bilateral, reach, contrast, spatial, near)
