@@ -72,14 +72,19 @@ class Engine:
     in_process: bool = False
 
     def ask(self, function: Callable[..., _T], *arguments: Any) -> list[_T]:
-        """Run a function on every worker that there is.
+        """Run a function on every worker that there is; waits for a first one.
 
         Raises:
-            EngineLostError: the executor is broken or gone.
+            EngineLostError: the executor is broken or gone, or has had no worker for five minutes.
         """
         try:
             if self.everywhere is not None:
-                return self.everywhere(function, *arguments)
+                asked = time.monotonic()
+                while not (answers := self.everywhere(function, *arguments)):  # all were killed, new ones are starting
+                    if time.monotonic() - asked > DESERTED_SECONDS:
+                        raise TimeoutError(f"no worker for {DESERTED_SECONDS:g} s")
+                    time.sleep(0.1)
+                return answers
             return [self.executor.submit(function, *arguments).result()]
         except (BrokenExecutor, CancelledError, OSError) as error:
             raise self._lost(error) from error

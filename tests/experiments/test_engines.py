@@ -402,3 +402,14 @@ def test_an_engine_whose_workers_are_all_gone_is_lost(monkeypatch):
     engine = Engine("deserted", Deserted(), width=lambda: 0)
     with pytest.raises(EngineLostError, match=r"engine deserted was lost \(TimeoutError: no worker for 0.2 s\)"):
         list(engine.complete(abs, deque([-1])))
+
+
+def test_a_question_waits_for_a_worker(monkeypatch):
+    """All workers were killed a moment ago: nobody answers at first."""
+    answers = [[], [], [3]]
+    engine = Engine("killed", LocalExecutor(), width=lambda: 1, everywhere=lambda *_: answers.pop(0))
+    assert engine.ask(abs, -3) == [3]
+    monkeypatch.setattr(engines, "DESERTED_SECONDS", 0.2)
+    gone = Engine("gone", LocalExecutor(), width=lambda: 0, everywhere=lambda *_: [])
+    with pytest.raises(EngineLostError, match=r"engine gone was lost \(TimeoutError: no worker for 0.2 s\)"):
+        gone.ask(abs, -3)
