@@ -107,7 +107,7 @@ def predicted_seconds(batches: Iterable[Planned], store: Store) -> float:
     kinds of these batches, and where none has one, at `DEFAULT_RATE`.
 
     Args:
-        batches: what is to be run; see `experiments.runner.make_batches`.
+        batches: what is to be run; see `experiments.batches.make_batches`.
         store: where the run will write.
     """
     listed = list(batches)
@@ -158,7 +158,7 @@ def plan(
     """What `run` would do, without doing it.
 
     Args:
-        group: how trials become batches: `experiments.runner.make_batches`.
+        group: how trials become batches: `experiments.batches.make_batches`.
 
     Returns:
         trials, pending, batches, compiled programs, predicted seconds and what they are taken from, and the peak

@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from experiments.batches import Batch, make_batches
 from experiments.records import COMPARED, TOLERANCE, clean_row, difference
-from experiments.runner import Batch, make_batches, make_rows, train_batch
+from experiments.rows import make_rows
+from experiments.runner import train_batch
 from experiments.spec import Trial
 from experiments.tasks import stack_members
 from sim.population import loss_path

@@ -5,35 +5,30 @@ published together as soon as it ends, by the worker that trained it, so a kill 
 running. What goes to a worker are the factors and seeds of a batch; what comes back are identities and statuses.
 """
 
-import importlib.metadata
-import platform
-import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 import pyarrow as pa
 
+from experiments.batches import Batch, halves, make_batches
 from experiments.cost import predicted_cost, predicted_seconds
 from experiments.engines import Engine, WorkerKilledError, as_engine
-from experiments.limits import limits_of
 from experiments.probing import train_planned
-from experiments.records import RANK_COLUMNS, check_ranks_fit, root_hash, select, settled
+from experiments.records import root_hash, select, settled
+from experiments.rows import failed_rows, make_rows, provenance
 from experiments.sharing import Claim, check_sight, offer
-from experiments.spec import Study, Sweep, Trial, UsageError, rule_hash
+from experiments.spec import Study, Sweep, Trial, rule_hash
 from experiments.store import Store
-from experiments.tasks import Task, make_task, stack_members
-from sim.networks.registry import NetworkSettings, num_parameters
-from sim.population import Ranks, Results, Settings, train_population
+from experiments.tasks import make_task, stack_members
+from sim.population import Results, train_population
 
-MEMBERS_PER_DEVICE = 8  # members of a batch on each device: some ten seconds of work, so a kill loses little
 SETTLED = ("identity", "status")  # the columns that say what is done
 READ_ATTEMPTS = 60  # a second each; network file systems keep a folder's listing for up to a minute
 
@@ -48,15 +43,6 @@ class Report(NamedTuple):
     total: int
     rate: float
     seconds_left: float
-
-
-class Batch(NamedTuple):
-    """Trials that run as one population, and the number of slots that their program is compiled for."""
-
-    settings: Settings
-    trials: tuple[Trial, ...]
-    tasks: tuple[Task, ...]
-    slots: int
 
 
 class Job(NamedTuple):
@@ -79,164 +65,9 @@ class Job(NamedTuple):
 Outcome = tuple[str, str, bool]  # identity, status, whether this call trained it or found it stored
 
 
-def make_batches(trials: Sequence[Trial], pending: Iterable[str], devices: int) -> list[Batch]:
-    """Group trials by compiled shape and cut the pending ones into batches.
-
-    Args:
-        trials: the whole plan; it alone decides the shapes, so a resumed run compiles what the first one did.
-        pending: identities still to run.
-        devices: local devices.
-
-    Raises:
-        UsageError: a trial that describes no possible task, or more ranks than a store may hold.
-    """
-    check_ranks_fit(trials)
-    wanted = set(pending)
-    groups: dict[Any, list[tuple[Trial, Task]]] = {}
-    for trial in trials:
-        try:
-            task = make_task(trial)
-        except UsageError:
-            raise
-        except ValueError as error:  # a part of `sim` refused its settings: still the user's mistake
-            raise UsageError(str(error)) from error
-        settings = task.settings
-        static = (
-            settings.generator.name, settings.learner, settings.test_items, settings.training, settings.keep_ranks
-        )  # fmt: skip
-        groups.setdefault((static, jax.tree.structure(task.member)), []).append((trial, task))
-    batches = []
-    for group in groups.values():
-        max_inputs = max(task.settings.max_inputs for _, task in group)
-        settings = replace(group[0][1].settings, max_inputs=max_inputs)
-        slots = min(MEMBERS_PER_DEVICE * devices, len(group) + len(group) % devices)
-        # Members of a batch should end together, and those with large J and I take the most of their budget.
-        todo = sorted(
-            (pair for pair in group if pair[0].identity in wanted),
-            key=lambda p: (predicted_cost(*p), dict(p[0].factors)["inputs"], p[0].identity),
-        )
-        for start in range(0, len(todo), slots):
-            part = todo[start : start + slots]
-            batches.append(Batch(settings, tuple(trial for trial, _ in part), tuple(task for _, task in part), slots))
-    return batches
-
-
-@lru_cache(maxsize=1)
-def provenance() -> dict[str, str]:
-    """Versions, device and commit, as they stand in every row."""
-    packages = ("capsim", "jax", "flax", "optax", "numpy")
-    versions = {name: importlib.metadata.version(name) for name in packages}
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
-    try:
-        commit = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        commit = "unknown"
-    device = jax.devices()[0]
-    return {
-        "versions": " ".join(f"{name}={version}" for name, version in versions.items()),
-        "device": f"{len(jax.devices())} {device.platform} {device.device_kind} ({platform.machine()})",
-        "commit": commit,
-    }
-
-
-def _scalar(value: Any) -> Any:
-    item = np.asarray(value).item()
-    return item
-
-
-def make_rows(study: str, batch: Batch, results: Results, seconds: float) -> list[dict[str, Any]]:
-    """One tidy row a trial, from what the population returned and what theory says about its cell."""
-    rows = []
-    for index, (trial, task) in enumerate(zip(batch.trials, batch.tasks, strict=True)):
-        factors = dict(trial.factors)
-        test = {name: _scalar(values[index]) for name, values in results.test._asdict().items()}
-        info = {name: _scalar(values[index]) for name, values in results.info._asdict().items()}
-        learner, limits = task.settings.learner, limits_of(factors)
-        spec, generator = task.member.spec, task.settings.generator
-        network = learner if isinstance(learner, NetworkSettings) else None
-        units = network.units if network else generator.units(spec)
-        labels = int(generator.num_labels(spec))
-        classes = round(2 ** limits["log2_outputs"]) if network and network.head == "jway" else labels
-        validation = int(trial.seed) >= 900_000  # tuning seeds: their held-out items are validation, never test
-        row = {
-            **factors,
-            **limits,
-            "identity": trial.identity,
-            "factors_json": trial.factors_json,
-            "study": study,
-            "arm": trial.arm,
-            "seed": trial.seed,
-            "inputs_per_output": factors["inputs"] / 2.0 ** limits["log2_outputs"],
-            "num_inputs": factors["inputs"],
-            "output_units": units * classes,
-            "num_parameters": num_parameters(network) if network else 0,
-            "steps": info["steps"],
-            "train_accuracy": _scalar(results.train_accuracy[index]),
-            "validation_accuracy": test["exact_match"] if validation else None,
-            "test_accuracy": test["exact_match"],
-            "pixel_accuracy": test["pixel_accuracy"],
-            "exact_match": test["exact_match"],
-            "marginal_exact_match": test["marginal_exact_match"],
-            "dice": test["dice"],
-            "nll": test["nll"],
-            "calibration_error": test["calibration_error"],
-            "test_items": int(test["test_items"]),
-            "rho": _rho(test["exact_match"], limits["chance"], limits["bayes_known"]),
-            "converged": bool(info["converged"]),
-            "status": "ok" if info["finite"] else "diverged",
-            "reason": "" if info["finite"] else f"training loss not finite at step {info['steps']}",
-            "seconds": seconds / len(batch.trials),
-            **provenance(),
-        }
-        if results.ranks is not None and info["finite"]:
-            row |= _rank_columns(results.ranks, index)
-        rows.append(row)
-    return rows
-
-
-def _rank_columns(ranks: Ranks, index: int) -> dict[str, Any]:
-    """The list columns of one trial, for the items that exist; none where weights overflowed after the last loss."""
-    columns = {name: np.asarray(values[index]) for name, values in zip(RANK_COLUMNS, ranks, strict=True)}
-    there = columns["rank_class"] >= 0
-    if not np.isfinite(columns["rank_margin"][there]).all():
-        return {}
-    return {name: values[there] for name, values in columns.items()}
-
-
-def _rho(accuracy: float, chance: float, ceiling: float) -> float:
-    """(A - chance) / (ceiling - chance): NaN where there is nothing to win."""
-    return (accuracy - chance) / (ceiling - chance) if ceiling - chance > 1e-12 else float("nan")
-
-
-def _failed_rows(
-    study: str, trials: Iterable[Trial], error: Exception, circumstances: Mapping[str, str]
-) -> list[dict[str, Any]]:
-    reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-    return [
-        {**dict(t.factors), "identity": t.identity, "study": study, "arm": t.arm, "seed": t.seed,
-         "factors_json": t.factors_json, "status": "failed", "reason": reason, **circumstances}
-        for t in trials
-    ]  # fmt: skip
-
-
 def train_batch(batch: Batch) -> Results:
     """Train one batch with the population engine, on all local devices."""
     return train_planned(train_population, batch.settings, stack_members(list(batch.tasks)), slots=batch.slots)
-
-
-def halves(batch: Batch) -> list[Batch]:
-    """The batch in two, each with as many slots as trials; one trial with idle slots loses those; else nothing.
-
-    What does not fit into memory fits in part, and one bad trial of n is found in about 2 log2 n further runs.
-    """
-    size = len(batch.trials)
-    if size == 1:
-        return [batch._replace(slots=1)] if batch.slots > 1 else []
-    cut = (size + 1) // 2
-    return [
-        Batch(batch.settings, batch.trials[part], batch.tasks[part], len(batch.trials[part]))
-        for part in (slice(cut), slice(cut, size))
-    ]
 
 
 def run_batch(study: str, batch: Batch, store: Store, train: Train = train_batch) -> list[dict[str, Any]]:
@@ -249,7 +80,7 @@ def run_batch(study: str, batch: Batch, store: Store, train: Train = train_batch
         parts = halves(batch)
         if parts:
             return [row for part in parts for row in run_batch(study, part, store, train)]
-        rows = _failed_rows(study, batch.trials, error, provenance())
+        rows = failed_rows(study, batch.trials, error, provenance())
     store.publish(study, rows)
     return rows
 
@@ -302,7 +133,7 @@ def train_pending(
                 if len(job.trials) > 1:  # one of them did it: each alone
                     jobs.extendleft(job._replace(trials=(pair,), slots=1) for pair in reversed(job.trials))
                     continue
-                rows = _failed_rows(study, [Trial(*pair) for pair in job.trials], result, circumstances)
+                rows = failed_rows(study, [Trial(*pair) for pair in job.trials], result, circumstances)
                 store.publish(study, rows)
                 result = [(row["identity"], row["status"], True) for row in rows]
             for identity, _, _ in result:

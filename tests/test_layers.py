@@ -42,6 +42,8 @@ ORDER = (
     ("experiments.limits",),
     ("experiments.recipes",),
     ("experiments.cost",),
+    ("experiments.batches",),
+    ("experiments.rows",),
     ("experiments.runner",),
     ("experiments.selftest",),
     ("experiments.explaining", "experiments.replaying", "experiments.selfcheck"),
@@ -188,7 +190,8 @@ def test_theory_and_training_never_import_each_other(imports):
         # theory and analysis are NumPy and SciPy in float64: an independent second code
         ("jax", ("sim.types", "sim.generators", "sim.metrics", "sim.learners", "sim.networks", "sim.training",
                  "sim.memory", "sim.population", "sim.segmentation", "sim.testing", "experiments.data",
-                 "experiments.tasks", "experiments.probing", "experiments.cost", "experiments.runner",
+                 "experiments.tasks", "experiments.probing", "experiments.cost", "experiments.batches",
+                 "experiments.rows", "experiments.runner",
                  "experiments.replaying", "experiments.selfcheck", "experiments.cache", "experiments.selftest.child",
                  *COMPOSITION_ROOT, "paper_figures", "benchmarks")),
         ("flax", ("sim.networks", "benchmarks")),

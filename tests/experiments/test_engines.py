@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from stand_ins import dying, executions, greedy, made_up, noting
 
-from experiments import engines, runner, sharing
+from experiments import batches, engines, runner, sharing
 from experiments.engines import (
     Engine,
     EngineLostError,
@@ -39,7 +39,7 @@ TRIALS = SWEEP.trials()
 @pytest.fixture(autouse=True)
 def single_trials(monkeypatch):
     """One trial a batch, whatever the devices, unless a test says otherwise."""
-    monkeypatch.setattr(runner, "MEMBERS_PER_DEVICE", 1)
+    monkeypatch.setattr(batches, "MEMBERS_PER_DEVICE", 1)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_dask_trains_networks_as_this_process_does(tmp_path, dask, monkeypatch):
         generator="codebook", network="linear", dimension=8, outputs=[4, 8], inputs=32, test_items=200, seeds=1,
         learning_rate=0.01, weight_decay=0.0, input_noise=0.0, max_steps=100, batch_size=16,
     ).trials()  # fmt: skip
-    monkeypatch.setattr(runner, "MEMBERS_PER_DEVICE", 2)  # one batch, one compilation here and one there
+    monkeypatch.setattr(batches, "MEMBERS_PER_DEVICE", 2)  # one batch, one compilation here and one there
     here, _ = run_trials("sweep", trials, Store(tmp_path / "here"))
     there, _ = run_trials("sweep", trials, Store(tmp_path / "there"), engine=dask)
     assert here["identity"].to_pylist() == there["identity"].to_pylist()
@@ -188,7 +188,7 @@ class Killing(LocalExecutor):
 
 
 def test_of_a_group_that_kills_workers_one_trial_fails_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "MEMBERS_PER_DEVICE", 99)
+    monkeypatch.setattr(batches, "MEMBERS_PER_DEVICE", 99)
     executor = Killing(TRIALS[4])
     engine = Engine("killing", executor, lambda: 2, killed=(Killing.Killed,))
     table, receipt = execute("sweep", TRIALS, Store(tmp_path), train=made_up, engine=engine)
@@ -216,7 +216,7 @@ def test_a_job_begun_before_leaves_out_what_is_stored(tmp_path):
 # --- memory
 @pytest.mark.parametrize("largest", [1, 2, 5])
 def test_what_does_not_fit_is_halved_until_it_does(tmp_path, monkeypatch, expected, largest):
-    monkeypatch.setattr(runner, "MEMBERS_PER_DEVICE", 99)
+    monkeypatch.setattr(batches, "MEMBERS_PER_DEVICE", 99)
     train = partial(greedy, folder=tmp_path, largest=largest)
     table, _ = run_trials("sweep", TRIALS, Store(tmp_path / "store"), train=train)
     assert root_hash(table) == expected

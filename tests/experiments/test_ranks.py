@@ -8,11 +8,13 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from experiments.batches import make_batches
 from experiments.cli import main
 from experiments.factors import UsageError
 from experiments.recipes import tuning_trials
 from experiments.records import BYTES_PER_ITEM, COLUMNS, RANK_BYTES, RANK_COLUMNS, clean_row, root_hash, to_rows
-from experiments.runner import make_batches, make_rows, run_trials
+from experiments.rows import make_rows
+from experiments.runner import run_trials
 from experiments.spec import Sweep, canonical_json
 from experiments.store import COMMITTED, Store
 from experiments.studies.registry import STUDIES

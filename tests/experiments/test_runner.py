@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from experiments import batches as batching
 from experiments import cost as cost_model
 from experiments import runner
 from experiments.records import COLUMNS, root_hash, to_rows
@@ -34,7 +35,7 @@ def linear(**changes):
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
     """One member a device: eight trials are then four batches, two of each group."""
-    monkeypatch.setattr(runner, "MEMBERS_PER_DEVICE", 1)
+    monkeypatch.setattr(batching, "MEMBERS_PER_DEVICE", 1)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def finished(tmp_path_factory):
     """The table of an uninterrupted run, and what its progress reported."""
     reports = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "MEMBERS_PER_DEVICE", 1)
+        patch.setattr(batching, "MEMBERS_PER_DEVICE", 1)
         store = Store(tmp_path_factory.mktemp("store"))
         table, trained = run_trials("sweep", sweep().trials(), store, reports.append)
     assert trained == 8
@@ -166,7 +167,7 @@ def failing(bad):
 
 def test_one_bad_trial_costs_one_failed_row_and_is_tried_again(tmp_path, monkeypatch):
     trials = linear(inputs=[16, 17, 18, 19], outputs=4).trials()
-    monkeypatch.setattr(runner, "MEMBERS_PER_DEVICE", 8)
+    monkeypatch.setattr(batching, "MEMBERS_PER_DEVICE", 8)
     monkeypatch.setattr(runner, "train_population", failing([18]))
     store = Store(tmp_path)
     table, trained = run_trials("sweep", trials, store)
@@ -221,7 +222,7 @@ def identities(batches):
 
 
 def test_every_pending_trial_is_in_one_batch_of_its_own_shape(monkeypatch):
-    monkeypatch.setattr(runner, "MEMBERS_PER_DEVICE", 2)
+    monkeypatch.setattr(batching, "MEMBERS_PER_DEVICE", 2)
     trials = [*sweep(seeds=3).trials(), *linear(batch_size=32).trials(), *linear(outputs=[17, 64]).trials()]
     pending = [trial.identity for trial in trials[::2]]
     batches = make_batches(trials, pending, devices=2)
@@ -252,7 +253,7 @@ def test_the_whole_plan_decides_the_shapes_whatever_is_pending():
     [(1, 2, 8, 2), (4, 2, 8, 4), (5, 2, 8, 6), (40, 2, 8, 16), (5, 1, 8, 5), (40, 1, 8, 8)],
 )
 def test_slots_fill_the_devices_and_no_more_than_a_small_group_needs(monkeypatch, trials, devices, members, expected):
-    monkeypatch.setattr(runner, "MEMBERS_PER_DEVICE", members)
+    monkeypatch.setattr(batching, "MEMBERS_PER_DEVICE", members)
     plan = linear(outputs=4, inputs=list(range(16, 16 + trials))).trials()
     batches = make_batches(plan, [trial.identity for trial in plan], devices)
     assert {batch.slots for batch in batches} == {expected}
