@@ -195,7 +195,7 @@ def test_theory_and_training_never_import_each_other(imports):
         ("jax", ("sim.types", "sim.generators", "sim.metrics", "sim.learners", "sim.networks", "sim.training",
                  "sim.memory", "sim.population", "sim.segmentation", "sim.testing", "experiments.data",
                  "experiments.tasks", "experiments.probing", "experiments.cost", "experiments.batches",
-                 "experiments.rows", "experiments.runner",
+                 "experiments.rows", "experiments.runner", "experiments.measures",
                  "experiments.replaying", "experiments.selfcheck", "experiments.cache", "experiments.selftest.child",
                  *COMPOSITION_ROOT, "paper_figures", "benchmarks")),
         ("flax", ("sim.networks", "benchmarks")),
