@@ -12,7 +12,7 @@ from experiments.factors import UsageError
 if TYPE_CHECKING:
     from experiments.rescoring import Rescored
 
-RETRAINED = 2  # trials of each cell that are trained once more: half a minute on two cores for `codebook`
+RETRAINED = 2  # trials of each cell that are trained once more: see docs/decisions.md for their time
 
 
 def _retrain(rows: "Sequence[dict[str, Any]]", number: int) -> "list[tuple[dict[str, Any], Rescored]]":
