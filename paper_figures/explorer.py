@@ -71,8 +71,9 @@ def _limits(rows: Columns, inputs: Any, metric: str) -> dict[str, list[list[floa
     columns |= {"pixel_chance" if pixel else "chance": "chance"}
     found = {}
     for column, limit in columns.items():
-        of_inputs = column in ("bayes_learned", "bayes_composed")
-        there = np.isfinite(rows[column]) & (~of_inputs | (rows["inputs"] == inputs))
+        there = np.isfinite(rows[column])
+        if column in ("bayes_learned", "bayes_composed"):
+            there &= rows["inputs"] == inputs
         bits, first = np.unique(rows["log2_outputs"][there], return_index=True)
         values = rows[column][there][first]
         if len(bits):
