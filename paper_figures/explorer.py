@@ -100,7 +100,7 @@ def _arm_curves(
     for metric in METRICS.get(study, ("test_accuracy",)):
         law = laws.get((arm, metric))
         fitted = set(_tasks(arm_rows(study, columns, arm, metric), names)) if law is not None else set()
-        for task in dict.fromkeys(tasks):
+        for task in sorted(set(tasks)):
             here = take(mine, np.array([other == task for other in tasks]) & np.isfinite(mine[metric]))
             if not len(here["arm"]):
                 continue

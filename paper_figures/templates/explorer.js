@@ -59,7 +59,7 @@
   // Choosing: each choice leaves the curves that have it, and the next one offers what these have
 
   function richest(curves) {
-    const worth = (one) => one.points.length + (one.law === null ? 0 : 0.5);
+    const worth = (one) => one.points.length + (one.law === null ? 0 : 0.5) + (one.head ? 0.25 : 0);
     return curves.reduce((best, one) => (worth(one) > worth(best) ? one : best));
   }
   function choose() {
@@ -165,6 +165,7 @@
         const swatch = element("svg", { width: 34, height: 14, viewBox: "0 0 34 14", "aria-hidden": "true" });
         if (one.look === "law") swatch.append(element("rect", { class: "band", x: 1, y: 2, width: 32, height: 10 }));
         swatch.append(element("path", { class: `line ${one.look}`, d: one.look === "measured" ? "M17 1V13" : "M1 7H33" }));
+        if (one.limit) swatch.append(element("circle", { class: `known ${one.look}`, cx: 17, cy: 7, r: 2.5 }));
         if (one.look === "measured") swatch.append(element("circle", { class: "point", cx: 17, cy: 7, r: 4 }));
         item.append(swatch, ` ${one.name}`);
         return item;
@@ -199,8 +200,8 @@
       parts.push(element("line", { class: "rule", x1: box.left, x2: box.right, y1: up, y2: up }));
       parts.push(element("text", { x: box.left - 6, y: Number(up) + 4, "text-anchor": "end" }, String(value)));
     }
-    const step = Math.max(1, Math.ceil(s.span / ((box.right - box.left) / 64)));
-    for (let bits = Math.ceil(s.low - 1e-4); bits <= s.low + s.span + 1e-4; bits += step) {
+    const step = 2 ** Math.max(0, Math.ceil(Math.log2((s.span * 60) / (box.right - box.left)))); // 60 pixels a number
+    for (let bits = Math.ceil(s.low / step - 1e-4) * step; bits <= s.low + s.span + 1e-4; bits += step) {
       const across = s.x(bits).toFixed(1);
       parts.push(element("line", { class: "tick", x1: across, x2: across, y1: box.bottom, y2: box.bottom + 5 }));
       parts.push(element("text", { x: across, y: box.bottom + 19, "text-anchor": "middle" }, raised(bits)));
@@ -227,10 +228,10 @@
       .filter((one) => one.limit)
       .flatMap(({ name, look }) => {
         const pairs = curve.limits[name];
-        const line = element("path", { class: `line ${look}`, d: path(s, pairs) });
-        if (pairs.length > 1) return [line];
-        const [bits, value] = pairs[0]; // one J alone is no line: a short stroke
-        return [element("path", { class: `line ${look}`, d: `M${s.x(bits) - 9} ${s.y(value)}h18` })];
+        const dots = pairs.map(([bits, value]) =>
+          element("circle", { class: `known ${look}`, cx: s.x(bits).toFixed(1), cy: s.y(value).toFixed(1), r: 2.5 }),
+        );
+        return [element("path", { class: `line ${look}`, d: path(s, pairs) }), ...dots];
       });
   }
   function pointParts(s) {
@@ -270,6 +271,7 @@
   }
 
   app.hidden = false;
+  chosen.study = data.curves[0].study;
   byId("explorer-at").addEventListener("input", show);
   choose();
   new ResizeObserver(() => requestAnimationFrame(draw)).observe(app);

@@ -1,4 +1,4 @@
-"""The report as a reader has it: quiet, offline, by keyboard, on a phone, through a screen reader, without JavaScript."""
+"""The report as readers have it: quiet, offline, by keyboard, on a phone, by ear, without JavaScript."""
 
 import csv
 import json
@@ -61,7 +61,7 @@ def test_words_of_records_stay_words(report, read, records, tmp_path):
     changed = json.loads(json.dumps(records))
     for curve in changed["curves"]:
         curve["learner"] = bad
-        curve["limits"] = {bad: pairs for pairs in curve["limits"].values()}
+        curve["limits"] = {bad: curve["limits"]["chance"]}
     text = report.read_text(encoding="utf-8")
     start = text.index('id="explorer-data">') + len('id="explorer-data">')
     path = tmp_path / "index.html"
