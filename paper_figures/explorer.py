@@ -25,6 +25,7 @@ HEADS = {
     "shared": "shared: outputs share weights",
 }
 CEILINGS = {"bayes_learned": "learned", "bayes_composed": "composed", "bayes_known": "known"}
+LOOKS = {"learned": 0, "posterior": 0, "composed": 0, "known": 1, "class_mean": 2, "chance": 3}  # classes of the style
 _OWN_CEILINGS = {"blocks": {"bayes_learned": "class_mean"}, "fields": {"bayes_known": "posterior"}}
 
 
@@ -165,7 +166,8 @@ def to_json(curves: Sequence[Curve]) -> dict[str, Any]:
         listed.append(entry)
     learners = {str(curve.keys["learner"]) for curve in curves}
     labels = {name: f"{name}: {ARMS[name].label}" for name in sorted(learners) if name in ARMS}
-    return {"keys": KEYS, "curves": listed, "laws": shared, "words": {"learner": labels, "head": HEADS}}
+    looks = {LIMITS[name].label: look for name, look in LOOKS.items()}
+    return {"keys": KEYS, "curves": listed, "laws": shared, "looks": looks, "words": {"learner": labels, "head": HEADS}}
 
 
 def to_rows(curves: Sequence[Curve]) -> list[dict[str, Any]]:

@@ -109,7 +109,8 @@
   // Saying
 
   function series() {
-    const limits = Object.keys(curve.limits).map((name, index) => ({ name, look: `limit limit-${index}`, limit: true }));
+    const look = (name) => `limit limit-${name in data.looks ? data.looks[name] : 3}`;
+    const limits = Object.keys(curve.limits).map((name) => ({ name, look: look(name), limit: true }));
     const found = [{ name: "measured", look: "measured" }];
     if (law()) found.push({ name: `law ${law().name}`, look: "law" });
     return [...found, ...limits];
