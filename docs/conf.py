@@ -38,7 +38,7 @@ nitpick_ignore_regex = [
 
 
 def escape_plain_text(lines: list[str]) -> list[str]:
-    """A docstring as reStructuredText: signs that have a meaning there are escaped, indented formulas stand as they are.
+    """A docstring as reStructuredText: signs that mean something there are escaped, formulas stand as they are.
 
     Example:
         >>> escape_plain_text(["Fails if |x - y| > h, as *args do:", "", "    A = a * b"])

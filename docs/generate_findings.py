@@ -22,9 +22,9 @@ from paper_figures.style import Drawing
 
 HEAD = """# Findings
 
-Made from the committed records by `docs/generate_findings.py` when this page was built: no number here was typed. The rules
-were fixed before the reference run, after small pilots had shown which first drafts could not be decided. `capsim verdict
-all` prints the same rows.
+Made from the committed records by `docs/generate_findings.py` when this page was built: no number here was typed. The
+rules were fixed before the reference run, after small pilots had shown which first drafts could not be decided.
+`capsim verdict all` prints the same rows.
 """
 
 
