@@ -46,6 +46,7 @@ report: setup
 
 # The findings are made from results/ as the pages are built; a warning is an error.
 docs: .venv/docs
+	rm -rf docs/_build docs/api
 	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
 	@echo docs/_build/html/index.html
 

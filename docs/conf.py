@@ -1,5 +1,6 @@
 """Sphinx: `make docs`. Pages are Markdown (MyST); docstrings are plain text with Google's sections."""
 
+import logging
 import re
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ html_title = "capsim"
 html_static_path = ["_static"]
 html_css_files = ["capsim.css"]
 html_show_sphinx = False
+html_show_copyright = False
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 default_role = "code"
@@ -79,6 +81,7 @@ def _skip(app: Any, what: str, name: str, thing: Any, skip: bool, options: Any) 
 def _findings(app: Any) -> None:
     from generate_findings import write_findings
 
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # Sphinx shows what libraries log
     write_findings(HERE)
 
 

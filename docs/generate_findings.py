@@ -44,7 +44,7 @@ def verdict_table(verdicts: Sequence[Mapping[str, Any]]) -> str:
     for row in verdicts:
         effect = "" if row["effect"] is None else f"{row['effect']:.3g}"
         low, high = row["interval"]
-        interval = "" if low is None or high is None else f"[{low:.3g}, {high:.3g}]"
+        interval = "" if low is None or high is None else f"[{low:.3g},\u00a0{high:.3g}]"  # on one line
         cells = [f"`{row['arm']}`", f"**{row['verdict']}**", words(row["estimand"]), effect, words(interval)]
         lines.append("| " + " | ".join([*cells, show(row["trials"])]) + " |")
     return "\n".join(lines)
@@ -63,8 +63,10 @@ def section(
     parts.append("\n".join(f"- {words(row['sentence'])} *({words(row['power'])})*" for row in verdicts))
     for drawing in figures:
         picture = next(path for path in drawing.paths if path.suffix == ".png")
-        parts.append(f"![{words(drawing.alternative)}](figures/{picture.name})")
-        parts.append(f"*{words(drawing.caption)}*")
+        width = "100%" if drawing.wide else "26rem"
+        options = [f":alt: {drawing.alternative}", f":width: {width}", ":align: left"]
+        lines = [f":::{{figure}} figures/{picture.name}", *options, "", words(drawing.caption), ":::"]
+        parts.append("\n".join(lines))
     if objection is None:
         parts.append("**Strongest objection.** None has been written down yet.")
     else:

@@ -18,7 +18,7 @@ def code_lines(text):
     found, language, runs = [], None, True
     lines = text.splitlines()
     for number, line in enumerate(lines):
-        fence = re.match(r"```(\w*)\s*$", line)
+        fence = re.match(r"```(.*)$", line)
         if fence and language is None:
             language, runs = fence[1] or "text", not lines[number + 1].startswith(NOT_RUN)
         elif fence:

@@ -68,10 +68,16 @@ def test_a_page_becomes_a_script_of_the_same_lines():
 
 
 def test_wrong_code_fails(tmp_path):
-    for name, code in (("sh", "capsim nonsense"), ("python", "assert False"), ("sh", "# not run: no\ncapsim run -x")):
+    cases = (
+        ("sh", "capsim nonsense", "exit code 2"),
+        ("python", "assert False", "page.md|page_md.py"),
+        ("sh", "# not run: too slow\ncapsim run grid --nonsense", "UsageError"),
+        ("python", "# not run: too slow\nx = = 1", "SyntaxError"),
+    )
+    for name, code, reason in cases:
         page = tmp_path / "page.md"
         page.write_text(f"```{name}\n{code}\n```\n")
-        with pytest.raises(AssertionError):
+        with pytest.raises(AssertionError, match=reason):
             run(page, tmp_path)
 
 
