@@ -70,7 +70,7 @@ def _scores(axes: Axes, columns: Columns) -> list[dict[str, Any]]:
 
 
 def _shares(axes: Axes, columns: Columns, name: str, scope: Scope, title: str) -> list[dict[str, Any]]:
-    """Share of the 20 points against the foreground's share: simulated lines, and the closed form where there is one."""
+    """Share of the 20 points against the foreground's share: simulated lines beside the closed form."""
     numbers: list[dict[str, Any]] = []
     grid = np.linspace(0.08, 0.42, 35)
     dice = scope.metric == "dice"
@@ -117,8 +117,9 @@ CAPTION = (
     "foreground, for errors placed in four ways; lines are the closed form, points simulated label maps with 95% "
     "intervals over seeds, stars published pairs of both scores. Middle and right: of the 20 points between a score of "
     "80% and 100%, the share that the metric explains, (pixel accuracy - .80)/.20, against the share of foreground. "
-    "Above .75 the metric explains the gap, below .25 the gap is real. Hollow markers and dotted lines: Dice instead of "
-    "mean IoU. Along boundaries the closed form takes as many false as missed pixels, which shifted discs do not have."
+    "Above .75 the metric explains the gap, below .25 the gap is real. Hollow markers and dotted lines: Dice instead "
+    "of mean IoU. Along boundaries the closed form takes as many false as missed pixels, which shifted discs do not "
+    "have."
 )
 ALTERNATIVE = (
     "Left: four curves of mean IoU that fall much faster than pixel accuracy; at a mean IoU of .80 pixel accuracy lies "

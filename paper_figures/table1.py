@@ -45,11 +45,19 @@ ROWS = (
     Row("ImageNet image\nsegmentation", 1281167, INFINITE, ((73.14, 8),),
         "No segmentation accuracy: equal to the mean average precision of object detection in 2017, .731392."),
     Row("PASCAL VOC image\nsegmentation", 8498, INFINITE, ((67.5, 9), (79.5, 10)),
-        "Mean IoU over 21 labels, no accuracy. FCN-8s has 67.2 on the 2012 test images; 67.5 is of 2011 [unchecked]. "
+        "Mean IoU over 21 labels, no accuracy; the images are those with added labels. FCN-8s "
+        "has 67.2 on the 2012 test images; 67.5 is of 2011 [unchecked]. "
         "DeepLab v2 has 79.7 [unchecked]."),
 )  # fmt: skip
 HEADER = ("competition", "inputs I", "outputs J", "best accuracy", "log2(I/J)")
-PLACES = (0.0, 0.3, 0.46, 0.62, 0.84)
+SYMBOLS = (
+    ("%", r"\%"),
+    ("≈infinity", r"$\approx\infty$"),
+    ("log2(I/J)", r"$\log_2(I/J)$"),
+    ("\n", r" \\ "),
+)  # in LaTeX
+PLACES = (0.0, 0.3, 0.44, 0.58, 0.86)
+WRAP = 132  # characters of a note that fit into the page's width
 
 
 class Correlation(NamedTuple):
@@ -105,10 +113,9 @@ def _cells(row: Row) -> list[str]:
 
 def _latex(cells: list[list[str]]) -> str:
     def clean(text: str) -> str:
-        replaced = (
-            text.replace("%", r"\%").replace("≈infinity", r"$\approx\infty$").replace("log2(I/J)", "$\\log_2(I/J)$")
-        )
-        return r"\makecell[l]{" + replaced.replace("\n", r" \\ ") + "}"
+        for plain, written in SYMBOLS:
+            text = text.replace(plain, written)
+        return r"\makecell[l]{" + text + "}"
 
     lines = [r"\begin{tabular}{lllll}", r"\hline", " & ".join(clean(name) for name in HEADER) + r" \\", r"\hline"]
     lines += [" & ".join(clean(cell) for cell in row) + r" \\" for row in cells]
@@ -136,7 +143,7 @@ def draw(source: Source, out: Path) -> Drawing:
     """Draw the survey's rows with notes and correlations; also as CSV and LaTeX. No rows of a study are read."""
     cells, found = [_cells(row) for row in ROWS], correlations()
     notes = [line for row in ROWS
-             for line in textwrap.wrap(f"{row.competition.replace(chr(10), ' ')}: {row.note}", 150)]  # fmt: skip
+             for line in textwrap.wrap(f"{row.competition.replace(chr(10), ' ')}: {row.note}", WRAP)]  # fmt: skip
     notes += [f"Spearman({c.name}), {c.rows} rows: {c.value:+.2f}, exact p = {c.p_value:.2f}, n = {c.trials}"
               for c in found]  # fmt: skip
     numbers: list[dict[str, Any]] = [
@@ -145,9 +152,9 @@ def draw(source: Source, out: Path) -> Drawing:
          "reference": f"[{reference}]", "note": row.note}
         for row in ROWS for accuracy, reference in row.accuracies
     ]  # fmt: skip
-    numbers += [{"row": f"Spearman({c.name}), {c.rows} rows", "value": c.value, "p_value": c.p_value, "trials": c.trials}
-                for c in found]  # fmt: skip
-    height = 0.135 * (sum(max(c.count("\n") + 1 for c in row) for row in cells) + len(cells) + len(notes) + 3)
+    numbers += [{"row": f"Spearman({c.name}), {c.rows} rows", "value": c.value, "p_value": c.p_value,
+                 "trials": c.trials} for c in found]  # fmt: skip
+    height = 0.118 * (sum(max(c.count("\n") + 1 for c in row) for row in cells) + len(cells) + len(notes) + 3)
     with paper_style():
         canvas = make_canvas(DOUBLE, height)
         _draw_table(canvas.subplots(), cells, notes)

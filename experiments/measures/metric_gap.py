@@ -29,7 +29,7 @@ def label_weights(class_law: str, labels: int) -> Any:
     return np.ones_like(numbers) if class_law == "equal" else 1 / numbers
 
 
-@lru_cache(maxsize=24)
+@lru_cache(maxsize=12)
 def _draw(identity: str, foreground: float, labels: int, class_law: str, maps: int) -> tuple[IntMaps, IntMaps]:
     """Numbered objects and label maps of a trial's data."""
     instances = draw_instances(jax.random.wrap_key_data(key_words(identity, "data")), maps, foreground)
@@ -48,11 +48,11 @@ def measure_one(trial: Trial) -> dict[str, float]:
     instances, truth = _draw(trial.data_identity, f["foreground"], labels, f["class_law"], f["test_items"])
     generator = np.random.default_rng(key_words(trial.data_identity, f"mistakes/{placement}"))
     answer = make_mistakes(truth, instances, labels, placement, f["pixel_error"], generator)
-    flat = (jnp.asarray(maps.reshape(len(maps), -1)) for maps in (answer, truth))
+    flat, flat_truth = (jnp.asarray(maps.reshape(len(maps), -1)) for maps in (answer, truth))
     return {
         "pixel_accuracy": float(np.mean(answer == truth)),
         "exact_match": float(np.mean(np.all(answer == truth, axis=(1, 2)))),
-        "dice": float(pooled_dice(*flat, jnp.ones(len(truth)))) if labels == 2 else float("nan"),
+        "dice": float(pooled_dice(flat, flat_truth, jnp.ones(len(truth)))) if labels == 2 else float("nan"),
         "mean_iou": mean_iou(answer, truth, labels),
         "realised_foreground": float(np.mean(truth > 0)),
     }

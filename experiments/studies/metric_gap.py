@@ -26,7 +26,8 @@ from sim.analysis.compare import Estimate, paired_t
 from sim.types import FloatArray
 
 CLAIM = (
-    '"Compared to the close to 100% classification accuracy ..., the image segmentation accuracy ... is only about 80%"'
+    '"Compared to the close to 100% classification accuracy achieved by deep learning, the image segmentation accuracy '
+    'achieved by deep learning is only about 80%" (abstract)'
 )
 SCORE = 0.8  # the survey's number
 ESTIMAND = "share of the 20 points that the metric explains: mean at PASCAL's foreground, range over the grid"
@@ -88,9 +89,9 @@ PUBLISHED = (  # predictor, pixel accuracy, mean IoU on PASCAL VOC
 
 PLACES = ("independent", "boundary", "missed")
 MANY = (*PLACES, "renamed")  # renaming needs a third label
-ERRORS = {  # declared pixel errors: they span the published ones, and every line's own
+ERRORS = {  # declared pixel errors: they span the published ones, and shares from .2 up to 1
     (21, True): (0.005, 0.01, 0.02, 0.03, 0.05),
-    (21, False): (0.01, 0.02, 0.035, 0.055, 0.08, 0.11),
+    (21, False): (0.01, 0.02, 0.035, 0.055, 0.08, 0.11, 0.16),
     (2, True): (0.01, 0.02, 0.035, 0.055, 0.08),
     (2, False): (0.02, 0.04, 0.07, 0.1, 0.14, 0.18),
 }  # (labels, whether the foreground share is at most .10)

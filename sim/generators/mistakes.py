@@ -1,11 +1,11 @@
 """Label maps with a stated foreground share and number of labels, and predictors that err on them in stated places.
 
-Objects are the discs of `scenes`, four to a map; each takes one of the labels 1, ..., L - 1. A predictor errs on a share
-e of the pixels of all maps together:
+Objects are the discs of `scenes`, four to a map; each takes one of the labels 1, ..., L - 1. A predictor errs on a
+share e of the pixels of all maps together:
 
     independent  every pixel by itself, to any other label
-    boundary     where the contour has shifted: the pixels with the smallest |d|/|g| on the wrong side, d the distance to
-                 the contour and g a smooth random shift, outwards and inwards alike
+    boundary     where the contour has shifted: the pixels with the smallest |d|/|g| on the wrong side, d the distance
+                 to the contour and g a smooth random shift, outwards and inwards alike
     missed       whole objects, in random order, become background
     renamed      whole objects take another object's label
 
@@ -31,6 +31,7 @@ LATTICE = 2
 OBJECTS = LATTICE**2  # a map
 VARIATION = 0.4  # of discs' radii: the smallest is .6 of the largest
 SMOOTHNESS = 4.0  # pixels over which a contour's shift changes
+CHUNK = 50  # maps of one compiled draw
 _MEAN_SQUARE = 1 - VARIATION + VARIATION**2 / 3  # of a radius over the largest
 MAX_FOREGROUND = float(OBJECTS * np.pi * _MEAN_SQUARE / (2 * LATTICE) ** 2)  # discs that touch their cells' edges
 
@@ -64,7 +65,7 @@ def draw_instances(key: Key, num_maps: int, foreground: float, grid_size: int = 
 
     Example:
         >>> import jax
-        >>> maps = draw_instances(jax.random.key(0), 20, 0.25, grid_size=32)
+        >>> maps = draw_instances(jax.random.key(0), 20, 0.25)
         >>> sorted(set(maps.ravel().tolist())), round(float((maps > 0).mean()), 2)
         ([0, 1, 2, 3, 4], 0.25)
     """
@@ -74,8 +75,9 @@ def draw_instances(key: Key, num_maps: int, foreground: float, grid_size: int = 
         raise ValueError(f"num_maps must be >= 1, got {num_maps}")
     radius = float(np.sqrt(foreground / (OBJECTS * np.pi * _MEAN_SQUARE)))
     ScenesSpec(kind="discs", grid_size=grid_size, lattice=LATTICE, size=radius, size_variation=VARIATION).validated()
-    labels = _drawing(grid_size)(key, radius, jnp.arange(num_maps))
-    return np.asarray(labels, dtype=np.int32).reshape(num_maps, grid_size, grid_size)
+    starts = range(0, num_maps, CHUNK)
+    parts = [_drawing(grid_size)(key, radius, start + jnp.arange(CHUNK)) for start in starts]
+    return np.concatenate(parts)[:num_maps].astype(np.int32).reshape(num_maps, grid_size, grid_size)
 
 
 def name_objects(instances: IntMaps, weights: Any, generator: np.random.Generator) -> IntMaps:

@@ -58,11 +58,18 @@ def class_shares(foreground: float, num_labels: int, weights: Sequence[float] | 
     return np.concatenate([[1 - foreground], foreground * parts / parts.sum()])
 
 
+def _room(placement: str, shares: FloatArray) -> float:
+    """The largest share of pixels that may err."""
+    foreground = float(shares[1:].sum())
+    return {"independent": 1.0, "boundary": 2 * min(foreground, 1 - foreground)}.get(placement, foreground)
+
+
 def confusions(placement: str, shares: FloatArray, error: float) -> FloatArray:
     """The table T of a predictor that errs on a share e of all pixels.
 
-    "independent": every pixel errs with chance e, to any other label alike. "boundary": as many pixels of the background
-    take the label beside them as pixels of objects become background, each object in proportion to its pixels.
+    "independent": every pixel errs with chance e, to any other label alike. "boundary": as many pixels of the
+    background take the label beside them as pixels of objects become background, each label in proportion to its
+    pixels.
     "missed": objects become background. "renamed": objects take any of the other objects' labels alike.
 
     Args:
@@ -82,8 +89,7 @@ def confusions(placement: str, shares: FloatArray, error: float) -> FloatArray:
     """
     placement = checks.require_one_of("placement", placement, PLACEMENTS)
     foreground, labels = float(shares[1:].sum()), len(shares)
-    room = {"independent": 1.0, "boundary": 2 * min(foreground, 1 - foreground)}.get(placement, foreground)
-    error = checks.require_between("error", error, 0.0, room)
+    error = checks.require_between("error", error, 0.0, _room(placement, shares))
     checks.require(placement != "renamed" or labels > 2, "num_labels", ">= 3 where objects are renamed", labels)
     table = np.zeros((labels, labels))
     if placement == "independent":
@@ -137,9 +143,8 @@ def error_at_score(score: float, placement: str, shares: FloatArray, metric: str
     metric = checks.require_one_of("metric", metric, METRICS)
     checks.require(0 < score < 1, "score", "in (0, 1)", score)
     checks.require(metric != "dice" or len(shares) == 2, "metric", "mean_iou where labels are more than two", metric)
-    foreground = float(shares[1:].sum())
-    half = {"independent": (len(shares) - 1) / len(shares), "boundary": min(foreground, 1 - foreground)}
-    largest = half.get(placement, foreground) * (1 - 1e-9)
+    most = (len(shares) - 1) / len(shares) if placement == "independent" else _room(placement, shares)
+    largest = most * (1 - 1e-9)  # answers by chance score lowest among independent ones
 
     def excess(error: float) -> float:
         return float(getattr(overlap_scores(confusions(placement, shares, error)), metric)) - score
