@@ -43,7 +43,8 @@ ROWS = (
     Row("ImageNet image\nclassification", 1281167, 1000, ((93.34, 7),),
         "A top-5 accuracy, where five answers may be given [unchecked]."),
     Row("ImageNet image\nsegmentation", 1281167, INFINITE, ((73.14, 8),),
-        "No segmentation accuracy: equal to the mean average precision of object detection in 2017, .731392."),
+        "No segmentation accuracy: the mean average precision, .731392, of the object detection of 2017 with most "
+        "categories won (image-net.org/challenges/LSVRC/2017/results)."),
     Row("PASCAL VOC image\nsegmentation", 8498, INFINITE, ((67.5, 9), (79.5, 10)),
         "Mean IoU over 21 labels, no accuracy; the images are those with added labels. FCN-8s "
         "has 67.2 on the 2012 test images; 67.5 is of 2011 [unchecked]. "
