@@ -14,4 +14,8 @@ def measure_of(family: str) -> Measure:
     Raises:
         KeyError: no such family.
     """
+    if family == "metric_gap":
+        from experiments.measures import metric_gap
+
+        return metric_gap.measure
     raise KeyError(family)

@@ -1,6 +1,7 @@
 """Studies by name. To add one, write a file beside this one and a line here."""
 
 from experiments.spec import Study
-from experiments.studies import codebook, digits, grid, heads
+from experiments.studies import codebook, digits, grid, heads, metric_gap
 
-STUDIES: dict[str, Study] = {study.name: study for study in (codebook.STUDY, heads.STUDY, grid.STUDY, digits.STUDY)}
+_ALL = (codebook.STUDY, heads.STUDY, grid.STUDY, digits.STUDY, metric_gap.STUDY)
+STUDIES: dict[str, Study] = {study.name: study for study in _ALL}
