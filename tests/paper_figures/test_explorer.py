@@ -3,15 +3,15 @@
 import json
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from experiments.fitting import METRICS, fit_study, study_arms
 from experiments.limits import limits_of
 from experiments.predicting import learn, predict_accuracy
+from experiments.records import to_table
 from experiments.verdicts import to_columns
 from paper_figures import laws
-from paper_figures.explorer import KEYS, make_curves, to_json, to_rows
+from paper_figures.explorer import CEILINGS, KEYS, make_curves, to_json, to_rows
 from paper_figures.laws import FittedArm, fit_studies, follow
 
 
@@ -57,8 +57,8 @@ def test_points_are_means_of_their_cells(curves, rows):
 
 
 def test_every_cell_and_score_of_the_records_is_on_one_curve(curves, rows):
-    for study, made in rows.items():
-        cells = {(row["arm"], row["inputs"], row["log2_outputs"], row.get("field")) for row in made}
+    for study in METRICS:
+        cells = {(row["arm"], row["inputs"], row["log2_outputs"], row.get("field")) for row in rows[study]}
         found = sum(len(curve.points) for curve in pick(curves, study=study))
         assert found == len(cells) * len(METRICS[study])
     assert len({tuple(curve.keys.values()) for curve in curves}) == len(curves)
@@ -81,18 +81,10 @@ def test_limits_are_those_of_the_curves_own_images(curves, rows):
 def test_tasks_and_noise_are_choices_where_the_records_vary_them(rows):
     made = [dict(row) for row in rows["codebook"] if row["arm"] == "mlp+reg"]
     made += [row | {"noise": 2.0, "balanced": False} for row in made]
-    table = pa.Table.from_pylist(made)
-    varied = make_curves({"codebook": with_columns(table, rows)}, [])
+    varied = make_curves({"codebook": to_columns(to_table(made))}, [])
     assert {curve.keys["noise"] for curve in varied} == {"1", "2"}
     assert {curve.keys["task"] for curve in varied} == {"balanced", "not balanced"}
     assert all(curve.laws is None for curve in varied)
-
-
-def with_columns(table, rows):
-    """Columns of a table that was made by hand, those it lacks missing as in a store."""
-    from experiments.records import to_table
-
-    return to_columns(to_table(table.to_pylist()))
 
 
 def test_laws_say_what_predict_says(curves, fitted):
@@ -128,14 +120,12 @@ def test_page_and_table_hold_the_same_numbers(curves):
 
 
 def test_rows_without_outputs_are_left_out(rows):
-    table = pa.Table.from_pylist([dict(row, log2_outputs=None) for row in rows["digits"]])
-    assert make_curves({"digits": with_columns(table, rows)}, []) == []
+    made = [dict(row, log2_outputs=None) for row in rows["digits"]]
+    assert make_curves({"digits": to_columns(to_table(made))}, []) == []
 
 
 def test_ceilings_are_what_theory_gives():
     """The names that the explorer reads are those that `limits_of` writes."""
-    from paper_figures.explorer import CEILINGS
-
     limits = limits_of({"generator": "digits", "outputs": 10, "inputs": 16})
     assert {*CEILINGS, "chance", "pixel_chance", "pixel_bayes_known", "log2_outputs"} <= set(limits)
 
