@@ -77,7 +77,11 @@ def theory_variable(cells: CellSummary, kappa: float) -> FloatArray:
     z = []
     for row, task in enumerate(_tasks(cells)):
         log_outputs = float(cells.columns["log2_outputs"][row]) * np.log(2)
-        power = (task.signal_power, task.noise_power, kappa * float(cells.columns["inputs"][row]) * np.exp(-log_outputs))
+        power = (
+            task.signal_power,
+            task.noise_power,
+            kappa * float(cells.columns["inputs"][row]) * np.exp(-log_outputs),
+        )
         threshold = log_half_accuracy_classes(task.dimension, *power, method="refined")
         spread = np.sqrt(task.dimension * squared_correlation(*power) + GUMBEL_VARIANCE)
         z.append((threshold - log_outputs) / spread)
@@ -154,13 +158,11 @@ def collapse_unit(
             if name in of_variables
         }
         order = sorted(fits, key=lambda name: (not fits[name].tested, fits[name].squared))
-        found += [
-            Collapsed(
-                unit, metric, name, len(y), len(np.unique(cells.columns["task"])), float("nan") if kappa is None else kappa, fits[name],
-                name == order[0], fits[name].tested and tied(fits[name], fits[order[0]], level=LEVEL),
-            )
-            for name in order
-        ]  # fmt: skip
+        tasks, best = len(np.unique(cells.columns["task"])), order[0] if order else ""
+        for name in order:
+            same = fits[name].tested and tied(fits[name], fits[best], level=LEVEL)
+            efficiency = float("nan") if kappa is None else kappa
+            found.append(Collapsed(unit, metric, name, len(y), tasks, efficiency, fits[name], name == best, same))
     return found
 
 

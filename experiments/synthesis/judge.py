@@ -1,4 +1,4 @@
-"""The capacity conjecture judged over the records of all studies: a derived study, with a rule and no trials of its own.
+"""The capacity conjecture judged over the records of all studies: a derived study, with a rule but no trials.
 
     capsim verdict all      its verdicts, after those of the studies
     capsim synthesis        the numbers behind them
@@ -95,12 +95,12 @@ def rule_hash() -> str:
 
 
 def _conjecture(result: Synthesis) -> dict[str, Any] | None:
-    found = {
-        name: fit for name, fit in misfits_of(result.collapses, "exact_match", "I/J").items() if fit.tested
-    }
+    found = {name: fit for name, fit in misfits_of(result.collapses, "exact_match", "I/J").items() if fit.tested}
     if len(found) < 2:
         return None
-    effect, low, high = (float(np.mean([getattr(fit, end) for fit in found.values()])) for end in ("rms", "low", "high"))
+    effect, low, high = (
+        float(np.mean([getattr(fit, end) for fit in found.values()])) for end in ("rms", "low", "high")
+    )
     named = {(unit.study, unit.arm, unit.setting): unit for unit in result.units}
     judged = {(row.unit.study, row.unit.arm, row.unit.setting) for row in result.collapses if row.unit.network}
     trials = sum(len(named[key].columns["arm"]) for key in judged)
@@ -114,8 +114,8 @@ def _conjecture(result: Synthesis) -> dict[str, Any] | None:
         f"{' (' + '; '.join(good) + ')' if good else ''}."
     )
     estimate = t_estimate(effect, (high - low) / 4, 1e6, trials)._replace(low=low, high=high)
-    return {"arm": "I/J"} | verdict(CLAIM, decision, "mean misfit of exact match on I/J", estimate, sentence,
-                                    threshold=POOR)  # fmt: skip
+    estimand = "mean misfit of exact match on I/J"
+    return {"arm": "I/J"} | verdict(CLAIM, decision, estimand, estimate, sentence, threshold=POOR)
 
 
 def controls(result: Synthesis) -> tuple[int, int]:
@@ -138,21 +138,23 @@ def _effective(result: Synthesis) -> dict[str, Any] | None:
         decision = "undecided"
     else:
         decision = "refuted" if high < 0.5 else "supported" if low > 0.5 else "undecided"
-    most = max((row.pixels for row in having), default=0)
-    where = f", none of more than {most} pixels or tiles" if having else ""
-    gaps = effective.bits_left([row for row in having])
-    beside = (
-        f" Where it exists log2 J_eff - H(Y) = {gaps.effect:.2f} [{gaps.low:.2f}, {gaps.high:.2f}] bits." if gaps else ""
+    beside = ""
+    if having:
+        beside = f", none of more than {max(row.pixels for row in having)} pixels or tiles"
+    gaps = effective.bits_left(having)
+    if gaps:
+        beside += f" (there log2 J_eff - H(Y) = {gaps.effect:.2f} [{gaps.low:.2f}, {gaps.high:.2f}] bits)"
+    single = [row.exists for row in result.effective if row.unit.network and not row.segmentation]
+    sentence = (
+        f"{len(having)} of {len(rows)} segmentation tasks under networks have an effective number of outputs{beside}; "
+        f"of classifications under networks {sum(single)} of {len(single)} have. Control: the Bayes learner of "
+        f"unrelated classes has J_eff = J in {good} of {all_controls}."
     )
     trials = sum(2 * row.test.error.trials for row in rows)
-    sentence = (
-        f"{len(having)} of {len(rows)} segmentation tasks under networks have an effective number of outputs{where}.{beside} "
-        f"Control: the Bayes learner of unrelated classes has J_eff = J in {good} of {all_controls}."
-    )
     estimate = Estimate(share, low, high, np.nan, (high - low) / 4, 1e6, trials, 0.95)
-    claim = 'a segmentation is a classification with some effective number of outputs (the J in place of L^(M x N))'
-    return {"arm": "J_eff"} | verdict(claim, decision, "share of segmentation tasks with a J_eff", estimate, sentence,
-                                      threshold=0.5)  # fmt: skip
+    claim = "a segmentation is a classification with some effective number of outputs (the J in place of L^(M x N))"
+    estimand = "share of segmentation tasks with a J_eff"
+    return {"arm": "J_eff"} | verdict(claim, decision, estimand, estimate, sentence, threshold=0.5)
 
 
 def judge(result: Synthesis) -> list[dict[str, Any]]:

@@ -41,11 +41,14 @@ class Unit(NamedTuple):
     columns: dict[str, Any]
 
 
-def _words(columns: Columns, names: list[str], row: int) -> str:
+def _words(columns: Columns, names: list[str], flags: list[str], row: int) -> str:
     words = []
     for name in names:
         value = columns[name][row]
-        words.append(f"{name} {value:g}" if isinstance(value, (float, np.floating)) else f"{name} {value}")
+        if name in flags:
+            words.append(name if value else f"not {name}")
+        else:
+            words.append(f"{name} {value:.3g}" if isinstance(value, (float, np.floating)) else f"{name} {value}")
     return ", ".join(words)
 
 
@@ -63,11 +66,14 @@ def study_units(study: str, table: pa.Table) -> list[Unit]:
     evidence = [name for name in CELL if name not in (*task_names, "inputs")]
     rows["task"], _ = group_rows(rows, task_names)
     unit, first = group_rows(rows, ["arm", *evidence])
+    flags = [name for name in evidence if columns[name].dtype == np.bool_]
     telling = [name for name in evidence if len(np.unique(rows[name][first])) > 1]
     found = []
     for number, row in enumerate(first):
         arm = str(rows["arm"][row])
-        found.append(Unit(study, arm, _words(rows, telling, int(row)), arm not in EXACT, take(rows, unit == number)))
+        found.append(
+            Unit(study, arm, _words(rows, telling, flags, int(row)), arm not in EXACT, take(rows, unit == number))
+        )
     return sorted(found, key=lambda u: (u.network, u.arm, u.setting))
 
 
