@@ -53,7 +53,8 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def _verdict_macros(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    found, seen = {}, Counter[str]()
+    found: dict[str, str] = {}
+    seen = Counter[str]()
     for row in rows:
         stem = macro_name(str(row["study"]), str(row.get("arm", "")))
         seen[stem] += 1
@@ -72,7 +73,7 @@ def _verdict_macros(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 def _fit_macros(result: Synthesis) -> dict[str, str]:
     """Misfits of each variable, efficiency, counts of effective outputs, and the best law of each arm."""
-    found = {}
+    found: dict[str, str] = {}
     for row in result.collapses:
         unit = (row.unit.study, row.unit.arm, row.unit.setting, row.metric)
         found[macro_name("Misfit", *unit, row.variable.replace("/", " over "))] = number(row.misfit.rms)

@@ -86,7 +86,8 @@ def draw(source: Source, out: Path) -> Drawing:
         canvas = make_canvas(DOUBLE, 3.4)
         left, right = canvas.subplots(1, 2, width_ratios=(1.25, 1))
         numbers = _draw_misfits(left, collapses) + _draw_foretold(right, effective)
-        shown = {_kind(row.unit.study, row.unit.arm) for row in (*collapses, *effective)}
+        units = [row.unit for row in collapses] + [row.unit for row in effective]
+        shown = {_kind(unit.study, unit.arm) for unit in units}
         looks: list[Look] = [look for kind, look in KINDS_OF_TASK.items() if kind in shown]
         add_legend(canvas, [look._replace(line="") for look in looks], len(looks))
         return save(canvas, numbers, out, NAME, CAPTION, ALTERNATIVE)
