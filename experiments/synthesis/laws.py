@@ -23,7 +23,6 @@ class Foretold(NamedTuple):
     metric: str
     cells: int
     errors: Mapping[str, float]
-    parameters: int
 
     @property
     def best(self) -> str:
@@ -43,7 +42,7 @@ def foretell_arm(study: str, arm: Arm) -> Foretold | None:
     outer = largest_held_out(cells.columns)
     told = foretell(arm.laws, cells, pool_seeds(cells), outer)
     errors = {name: _rms(values - cells.mean[outer]) for name, values in told.items()}
-    return Foretold(study, arm.name, arm.metric, int(outer.sum()), errors, len(cells.mean)) if errors else None
+    return Foretold(study, arm.name, arm.metric, int(outer.sum()), errors) if errors else None
 
 
 def _rms(errors: FloatArray) -> float:

@@ -1,4 +1,4 @@
-"""The synthesis: planted laws are recognised, each verdict can be reached, the committed page is what the code gives."""
+"""The synthesis: planted laws are recognised, each verdict can be reached, the committed page is what code gives."""
 
 import json
 import re
@@ -38,7 +38,8 @@ def make_rows(accuracy, arm="mlp+reg", generator="codebook", noise=0.005, seeds=
                     **task, "identity": f"{arm}{outputs}{ratio}{seed}", "status": "ok", "arm": arm, "seed": seed,
                     "generator": generator, "inputs": outputs * ratio, "log2_outputs": bits, "exact_match": value,
                     "label_entropy_bits": bits, "chance": 1 / outputs, "test_accuracy": value,
-                    "pixel_accuracy": value ** (1 / bits), "pixel_chance": 0.5, "max_steps": 8000, "width": 128,
+                    "pixel_accuracy": value ** (1 / bits) if generator == "fields" else value, "max_steps": 8000,
+                    "pixel_chance": 0.5 if generator == "fields" else 1 / outputs, "width": 128,
                 })  # fmt: skip
     return rows
 
@@ -145,7 +146,7 @@ def test_rows_without_outputs_are_left_out():
 
 
 def test_laws_are_listed_by_their_mean_error():
-    found = [Foretold("s", "a", "m", 3, {"hill": 0.2, "power": 0.1}, 9), Foretold("s", "b", "m", 3, {"hill": 0.4}, 9)]
+    found = [Foretold("s", "a", "m", 3, {"hill": 0.2, "power": 0.1}), Foretold("s", "b", "m", 3, {"hill": 0.4})]
     assert [(row["law"], round(row["error"], 3), row["best"]) for row in law_rows(found)] == [
         ("power", 0.1, 1),
         ("hill", 0.3, 1),
