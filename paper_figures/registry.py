@@ -7,15 +7,18 @@ from typing import NamedTuple
 from experiments.console import warn
 from experiments.factors import UsageError
 from experiments.store import Store
+from experiments.studies.registry import STUDIES
 from paper_figures import (
     accuracy_outputs,
     collapse,
     digits,
     examples,
     heads,
+    macros,
     metric_gap,
     phase_map,
     survey_curve,
+    synthesis,
     table1,
     theory,
 )
@@ -31,12 +34,14 @@ class Figure(NamedTuple):
         summary: one line for `capsim list figures`.
         studies: whose rows it reads.
         draw: (rows, folder) -> what was written.
+        picture: False for a file of numbers alone, which the report does not show.
     """
 
     name: str
     summary: str
     studies: tuple[str, ...]
     draw: Callable[[Source, Path], Drawing]
+    picture: bool = True
 
 
 FIGURES: dict[str, Figure] = {
@@ -52,6 +57,8 @@ FIGURES: dict[str, Figure] = {
         Figure(digits.NAME, digits.SUMMARY, ("digits",), digits.draw),
         Figure(table1.NAME, table1.SUMMARY, (), table1.draw),
         Figure(metric_gap.NAME, metric_gap.SUMMARY, ("metric_gap",), metric_gap.draw),
+        Figure(synthesis.NAME, synthesis.SUMMARY, tuple(STUDIES), synthesis.draw),
+        Figure(macros.NAME, macros.SUMMARY, tuple(STUDIES), macros.draw, picture=False),
     )
 }
 
@@ -83,7 +90,7 @@ def draw_figures(names: Sequence[str], source: Source, out: Path) -> tuple[list[
 
 
 def write_figures(names: Sequence[str], store: Store | None, out: Path, *, preset: str | None = None) -> list[Path]:
-    """Write figures as PDF, SVG, PNG and CSV.
+    """Write figures as PDF, SVG, PNG and CSV, and the numbers of the text as LaTeX macros.
 
     Args:
         names: keys of `FIGURES`. Where several are asked for, one without rows is left out with a line on standard

@@ -79,6 +79,12 @@ ARMS = {
     "conv7": Look("shared weights, receptive field 7", "#D55E00", "v", "-."),
     "conv1": Look("shared weights, receptive field 1", "#CC79A7", "<", _LONG),
 }
+KINDS_OF_TASK = {  # what networks are asked, over all studies
+    "codebook": Look("unrelated classes", "#0072B2", "o"),
+    "digits": Look("digits", "#E69F00", "s"),
+    "jway": Look("label maps, one output each or renamed", "#7B4FA3", "X"),
+    "factorised": Look("label maps, by tile or pixel", "#D55E00", "v", filled=False),
+}
 VARIANTS = {  # what `capsim bench` times
     "capsim": Look("capsim population", "#0072B2", "o", ""),
     "flax_step": Look("Flax, one jitted step a call", "#E69F00", "s", ""),
