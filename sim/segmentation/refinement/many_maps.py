@@ -1,0 +1,149 @@
+"""Refiners of many prediction maps of two labels at once, each with the settings that are tried on held-out images.
+
+Generic ones know that neighbours tend to agree; a dictionary knows which maps exist; a threshold refines nothing and is
+the control of both.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.segmentation.refinement.dense_crf import mean_field, pair_kernel
+from sim.segmentation.refinement.graph_cut import binary_graph_cut
+from sim.segmentation.refinement.lattice import Lattice, iterated_conditional_modes, make_lattice
+from sim.segmentation.refinement.shapes import project
+from sim.segmentation.refinement.watersheds import part_touching
+
+Floats = NDArray[np.float64]
+Maps = NDArray[np.int32]
+SMALLEST = 1e-6  # of a probability: its cost stays finite
+AT_ONCE = 50  # images in one graph: capacities of a minimum cut are whole numbers that share 30 bits
+STRENGTHS = (0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 2.0)
+
+
+class Refiner(NamedTuple):
+    """A refiner and what is tried.
+
+    Attributes:
+        settings: values tried on held-out images.
+        refine: (chances, images, setting) -> 0/1 maps, int32; chances of label 1 and images are float64, shape
+            (images, rows, columns).
+    """
+
+    settings: tuple[Any, ...]
+    refine: Callable[[Floats, Floats, Any], Maps]
+
+
+def costs(chances: Floats) -> Floats:
+    """Costs -log p of both labels: (...) -> (2, ...).
+
+    Example:
+        >>> costs(np.array([0.5])).round(3).tolist()
+        [[0.693], [0.693]]
+    """
+    safe = np.clip(chances, SMALLEST, 1 - SMALLEST)
+    return np.stack([-np.log1p(-safe), -np.log(safe)])
+
+
+def _stacked(chances: Floats, solve: Callable[[Floats, Lattice, Floats], Maps]) -> Maps:
+    """Solve many images as one tall one of which no pair of neighbours crosses from one image to the next."""
+    number, rows, columns = chances.shape
+    parts = []
+    for first in range(0, number, AT_ONCE):
+        part = chances[first : first + AT_ONCE].reshape(-1, columns)
+        lattice = make_lattice(part.shape, diagonals=False)
+        inside = lattice.first // (rows * columns) == lattice.second // (rows * columns)
+        parts.append(solve(costs(part), lattice, inside.astype(np.float64)).reshape(-1, rows, columns))
+    return np.concatenate(parts).astype(np.int32)
+
+
+def _modes(chances: Floats, images: Floats, strength: float) -> Maps:
+    return _stacked(chances, lambda unary, lattice, inside: iterated_conditional_modes(unary, lattice, strength * inside))
+
+
+def _cut(chances: Floats, images: Floats, strength: float) -> Maps:
+    return _stacked(chances, lambda unary, lattice, inside: binary_graph_cut(unary, lattice, strength * inside))
+
+
+def _crf(chances: Floats, images: Floats, strengths: tuple[float, float]) -> Maps:
+    bilateral, spatial = strengths
+    spread = float(images.std())
+    answers, kernel = [], None
+    for chance, image in zip(chances, images, strict=True):
+        if kernel is None or bilateral > 0:
+            kernel = pair_kernel(image, bilateral, reach=3.0, contrast=spread, spatial=spatial, near=1.0)
+        answers.append(mean_field(costs(chance), kernel).argmax(axis=0))
+    return np.array(answers, dtype=np.int32)
+
+
+def _watershed(chances: Floats, images: Floats, confidence: float) -> Maps:
+    """Flood from pixels that are sure of their label, over the slope of the chances; argmax where no two kinds are."""
+    answers = []
+    for chance in chances:
+        markers = np.where(chance >= confidence, 2, np.where(chance <= 1 - confidence, 1, 0))
+        if len(np.unique(markers[markers > 0])) == 2:
+            slope = np.hypot(*np.gradient(chance))
+            answers.append(part_touching(np.ones(chance.shape), markers, slope) == 2)
+        else:
+            answers.append(chance > 0.5)
+    return np.array(answers, dtype=np.int32)
+
+
+GENERIC = {
+    "icm": Refiner(STRENGTHS, _modes),
+    "graph_cut": Refiner(STRENGTHS, _cut),
+    "dense_crf": Refiner(((0.0, 0.03), (0.0, 0.1), (0.0, 0.3), (0.0, 1.0), (0.03, 0.0), (0.1, 0.0)), _crf),
+    "watershed": Refiner((0.6, 0.75, 0.9), _watershed),
+}
+THRESHOLD = Refiner(
+    (0.2, 0.3, 0.4, 0.5, 0.6), lambda chances, images, threshold: (chances > threshold).astype(np.int32)
+)
+
+
+def dictionary_refiner(dictionary: Maps, base_rate: float) -> Refiner:
+    """Projection on a list of maps; the settings are shares of the pixels' base rate that are taken out.
+
+    Args:
+        dictionary: 0/1, shape (maps, rows, columns). base_rate: share of label 1, in (0, 1).
+
+    Raises:
+        ValueError: the base rate is not in (0, 1).
+    """
+    if not 0 < base_rate < 1:
+        raise ValueError(f"base_rate must be in (0, 1), got {base_rate}")
+
+    def refine(chances: Floats, images: Floats, share: float) -> Maps:
+        rates = np.array([1 - base_rate, base_rate]) ** share
+        return project(np.moveaxis(-costs(chances), 0, 1), dictionary, rates)
+
+    return Refiner((0.0, 0.5, 1.0), refine)
+
+
+def tuned(
+    refiner: Refiner,
+    held_out: tuple[Floats, Floats, Maps],
+    tested: tuple[Floats, Floats],
+    scores: dict[str, Callable[[Maps, Maps], float]],
+) -> dict[str, tuple[float, Maps]]:
+    """Choose a refiner's setting on held-out images, for each score by itself, and refine the tested ones.
+
+    Args:
+        held_out: chances, images and true maps. tested: chances and images.
+        scores: name -> (maps, true maps) -> score, higher is better; the first setting of those that tie is taken.
+
+    Returns:
+        name -> (score on the held-out images, refined maps of the tested ones).
+    """
+    chances, images, truth = held_out
+    tried = [refiner.refine(chances, images, setting) for setting in refiner.settings]
+    answers: dict[int, Maps] = {}
+    found = {}
+    for name, score in scores.items():
+        values = [score(maps, truth) for maps in tried]
+        best = int(np.argmax(values))
+        if best not in answers:
+            answers[best] = refiner.refine(*tested, refiner.settings[best])
+        found[name] = (values[best], answers[best])
+    return found
