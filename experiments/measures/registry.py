@@ -14,4 +14,13 @@ def measure_of(family: str) -> Measure:
     Raises:
         KeyError: no such family.
     """
+    match family:
+        case "downsampling":
+            from experiments.measures import downsampling
+
+            return downsampling.measure
+        case "refinement":
+            from experiments.measures import refinement
+
+            return refinement.measure
     raise KeyError(family)

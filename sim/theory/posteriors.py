@@ -119,7 +119,7 @@ def _sweep(images: FloatArray, coupling: float, noise: float) -> Posterior:
 
 
 def list_weights(images: ArrayLike, maps: FloatArray, noise: float) -> FloatArray:
-    """Posterior over a list of equally likely 0/1 maps seen as y = map + noise * N(0, 1): (images, maps), rows sum to 1.
+    """Posterior over a list of equally likely 0/1 maps seen as y = map + noise * N(0, 1): (images, maps).
 
     Args:
         images: float, shape (images, pixels). maps: 0/1, shape (maps, pixels).
@@ -136,8 +136,9 @@ def list_weights(images: ArrayLike, maps: FloatArray, noise: float) -> FloatArra
 def best_dice_maps(weights: FloatArray, maps: FloatArray) -> NDArray[np.int32]:
     """The map with the largest expected Dice for each image, among all maps of each of 48 sizes: 0/1, (images, pixels).
 
-    It may be larger than every map of the list: the union of two likely ones scores more than either. A map of s pixels gains sum over maps m of w_m 2 [pixel in m] / (s + |m|) from each pixel, so the best map of a size
-    takes the pixels that gain most.
+    It may be larger than every map of the list: the union of two likely ones scores more than either. A map of s pixels
+    gains sum over maps m of w_m 2 [pixel in m] / (s + |m|) from each of its pixels, so the best map of a size takes the
+    pixels that gain most.
 
     Args:
         weights: posterior, shape (images, maps). maps: 0/1, shape (maps, pixels), none empty.

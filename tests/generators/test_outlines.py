@@ -8,7 +8,6 @@ import pytest
 from sim.generators.outlines import FINE, RINGS, THICKNESS, draw_outlines, ring_labels, shrink
 from sim.generators.scenes import draw_objects
 
-
 draw = jax.jit(draw_outlines, static_argnums=1)
 
 
@@ -25,7 +24,8 @@ def test_every_scene_has_object_and_background(drawn, outline):
     images, labels = drawn[outline]
     assert images.shape == labels.shape == (40, FINE, FINE)
     share = labels.mean(axis=(1, 2))
-    assert (share > 0.02).all() and (share < 0.5).all()
+    assert (share > 0.02).all()
+    assert (share < 0.5).all()
 
 
 def test_rings_have_their_area():
@@ -52,7 +52,8 @@ def test_images_are_maps_in_noise(drawn):
 def test_an_image_depends_on_its_number_alone():
     long = draw(jax.random.key(0), "rings", 2.0, jnp.arange(40))
     other = draw(jax.random.key(0), "rings", 2.0, jnp.arange(39, -1, -1))
-    assert np.array_equal(long[0], other[0][::-1]) and np.array_equal(long[1], other[1][::-1])
+    assert np.array_equal(long[0], other[0][::-1])
+    assert np.array_equal(long[1], other[1][::-1])
 
 
 def test_shrinking_keeps_area_and_averages(drawn):

@@ -75,7 +75,9 @@ def test_weights_follow_bayes():
     rng = np.random.default_rng(8)
     images = rng.normal(size=(3, 25))
     density = np.exp(-((images[:, None] - maps[None]) ** 2).sum(axis=2) / (2 * 0.7**2))
-    np.testing.assert_allclose(list_weights(images, maps, 0.7), density / density.sum(axis=1, keepdims=True), atol=1e-12)
+    np.testing.assert_allclose(
+        list_weights(images, maps, 0.7), density / density.sum(axis=1, keepdims=True), atol=1e-12
+    )
 
 
 def test_best_dice_maps_beat_every_map_of_enumeration():

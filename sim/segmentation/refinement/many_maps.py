@@ -4,7 +4,7 @@ Generic ones know that neighbours tend to agree; a dictionary knows which maps e
 the control of both.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,7 +60,9 @@ def _stacked(chances: Floats, solve: Callable[[Floats, Lattice, Floats], Maps]) 
 
 
 def _modes(chances: Floats, images: Floats, strength: float) -> Maps:
-    return _stacked(chances, lambda unary, lattice, inside: iterated_conditional_modes(unary, lattice, strength * inside))
+    return _stacked(
+        chances, lambda unary, lattice, inside: iterated_conditional_modes(unary, lattice, strength * inside)
+    )
 
 
 def _cut(chances: Floats, images: Floats, strength: float) -> Maps:
@@ -125,7 +127,7 @@ def tuned(
     refiner: Refiner,
     held_out: tuple[Floats, Floats, Maps],
     tested: tuple[Floats, Floats],
-    scores: dict[str, Callable[[Maps, Maps], float]],
+    scores: Mapping[str, Callable[[Maps, Maps], float]],
 ) -> dict[str, tuple[float, Maps]]:
     """Choose a refiner's setting on held-out images, for each score by itself, and refine the tested ones.
 

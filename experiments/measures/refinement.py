@@ -1,0 +1,168 @@
+"""Measured family `refinement`: a map of probabilities, and what is gained by refining it, each metric by itself."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.measures.map_networks import train_maps
+from experiments.spec import Trial
+from experiments.tasks import key_words
+from sim.generators.fields import FIELDS, FieldsSpec
+from sim.networks.registry import NetworkSettings
+from sim.segmentation.refinement.many_maps import GENERIC, THRESHOLD, dictionary_refiner, tuned
+from sim.theory.dictionaries import disc_maps
+from sim.theory.posteriors import best_dice_maps, ising_posterior, list_weights
+
+Floats = NDArray[np.float64]
+Maps = NDArray[np.int32]
+SIDES = {"ising": 8, "discs": 16}
+COUPLING = 0.44
+RADII = (2.0, 3.0, 4.0, 5.0)
+HELD_OUT = 300  # images on which settings of refiners are chosen
+NETWORKS: dict[str, dict[str, Any]] = {
+    "conv1": {"network": "conv", "receptive_field": 1, "depth": 3},
+    "conv3": {"network": "conv", "receptive_field": 3, "depth": 3},
+    "conv7": {"network": "conv", "receptive_field": 7, "depth": 3},
+    "unet": {"network": "unet", "levels": 2, "depth": 1},
+}
+
+
+class Exact(NamedTuple):
+    """The exact posterior of images: marginals, and the best map for each metric that the scene has."""
+
+    marginals: Floats
+    best: dict[str, Maps]
+
+
+def pixel_accuracy(maps: Maps, truth: Maps) -> float:
+    """Share of pixels that are right."""
+    return float((maps == truth).mean())
+
+
+def exact_match(maps: Maps, truth: Maps) -> float:
+    """Share of images that are right everywhere."""
+    return float((maps == truth).all(axis=(1, 2)).mean())
+
+
+def mean_dice(maps: Maps, truth: Maps) -> float:
+    """Dice of label 1, image by image, averaged; 1 where both maps are empty.
+
+    Example:
+        >>> mean_dice(np.array([[[1, 1]], [[0, 0]]]), np.array([[[1, 0]], [[0, 0]]]))
+        0.8333333333333333
+    """
+    both, either = (maps * truth).sum(axis=(1, 2)), maps.sum(axis=(1, 2)) + truth.sum(axis=(1, 2))
+    return float(np.where(either > 0, 2 * both / np.maximum(either, 1), 1.0).mean())
+
+
+FIELD_METRICS = {"pixel_accuracy": pixel_accuracy, "exact_match": exact_match}
+METRICS = {"ising": FIELD_METRICS, "discs": FIELD_METRICS | {"dice": mean_dice}}  # a field has no foreground
+
+
+def draw_scene(trial: Trial, role: str, number: int) -> tuple[NDArray[np.float32], Maps]:
+    """Images and maps of a trial: those of one role ("training", "held out", "test") start alike at any number."""
+    factors = dict(trial.factors)
+    side, words = SIDES[factors["map_law"]], key_words(trial.data_identity, role)
+    if factors["map_law"] == "ising":
+        spec = FieldsSpec(grid_shape=(side, side), field="ising", noise=factors["noise"], coupling=COUPLING)
+        key = jax.random.wrap_key_data(jnp.asarray(words))
+        batch = FIELDS.draw(key, spec, FIELDS.make_world(key, spec), jnp.arange(number))
+        return np.asarray(batch.images), np.asarray(batch.labels).reshape(number, side, side)
+    labels, noise = (np.random.default_rng([*words.tolist(), stream]) for stream in (0, 1))
+    known = disc_maps(side, RADII).astype(np.int32).reshape(-1, side, side)
+    maps = known[labels.integers(len(known), size=number)]
+    return (maps + factors["noise"] * noise.standard_normal(maps.shape)).astype(np.float32), maps
+
+
+def solve(factors: Mapping[str, Any], images: NDArray[np.float32]) -> Exact:
+    """The exact posterior of images under a trial's law."""
+    if factors["map_law"] == "ising":
+        posterior = ising_posterior(images, COUPLING, factors["noise"])
+        return Exact(posterior.marginals,
+                     {"pixel_accuracy": _argmax(posterior.marginals), "exact_match": posterior.joint})  # fmt: skip
+    side = SIDES["discs"]
+    known = disc_maps(side, RADII)
+    weights = list_weights(images.reshape(len(images), -1), known, factors["noise"])
+    marginals = (weights @ known).reshape(images.shape)
+    likeliest = known[weights.argmax(axis=1)].astype(np.int32).reshape(images.shape)
+    dice = best_dice_maps(weights, known).reshape(images.shape)
+    return Exact(marginals, {"pixel_accuracy": _argmax(marginals), "exact_match": likeliest, "dice": dice})
+
+
+def _argmax(chances: Floats) -> Maps:
+    return (chances > 0.5).astype(np.int32)
+
+
+def refined_scores(
+    factors: Mapping[str, Any],
+    held_out: tuple[Floats, Floats, Maps],
+    tested: tuple[Floats, Floats, Maps],
+    base_rate: float,
+) -> dict[str, float]:
+    """Scores of the argmax and of every refiner: "dice", "icm_dice", ..., "generic_dice", "dictionary_dice".
+
+    Every setting, and for "generic" the refiner too, is chosen on the held-out images for each metric by itself: the
+    most that a refiner of that kind can be asked to give.
+
+    Args:
+        held_out, tested: chances of label 1, images, true maps. base_rate: share of label 1 in the training maps.
+    """
+    metrics = METRICS[factors["map_law"]]
+    chances, images, truth = tested
+    scores = {name: metric(_argmax(chances), truth) for name, metric in metrics.items()}
+    refiners = {**GENERIC, "threshold": THRESHOLD}
+    if factors["map_law"] == "discs":
+        side = SIDES["discs"]
+        known = disc_maps(side, RADII).astype(np.int32).reshape(-1, side, side)
+        refiners["dictionary"] = dictionary_refiner(known, base_rate)
+    best = dict.fromkeys(metrics, -1.0)
+    for kind, refiner in refiners.items():
+        for name, (chosen_by, maps) in tuned(refiner, held_out, (chances, images), metrics).items():
+            scores[f"{kind}_{name}"] = metrics[name](maps, truth)
+            if kind in GENERIC and chosen_by > best[name]:
+                best[name], scores[f"generic_{name}"] = chosen_by, scores[f"{kind}_{name}"]
+    return scores
+
+
+def measure(trials: Sequence[Trial]) -> list[dict[str, Any]]:
+    """Scores of each trial; all of a call share one network, side, I and numbers of images."""
+    factors = [dict(trial.factors) for trial in trials]
+    first = factors[0]
+    drawn = [
+        [draw_scene(trial, role, number) for role, number in
+         (("training", first["inputs"]), ("held out", HELD_OUT), ("test", first["test_items"]))]
+        for trial in trials
+    ]  # fmt: skip
+    asked = np.stack([np.concatenate([sets[1][0], sets[2][0]]) for sets in drawn])
+    exact = [solve(f, images) for f, images in zip(factors, asked, strict=True)]
+    finite = np.ones(len(trials), dtype=bool)
+    trained_scores: list[dict[str, Any]] = [{} for _ in trials]
+    if first["map_network"] == "exact":
+        chances = np.stack([answer.marginals for answer in exact])
+    else:
+        side = SIDES[first["map_law"]]
+        settings = NetworkSettings(
+            head="shared", image_shape=(side, side), units=side**2, classes=2, width=first["width"],
+            **NETWORKS[first["map_network"]],
+        )  # fmt: skip
+        images = np.stack([sets[0][0] for sets in drawn])
+        labels = np.stack([sets[0][1] for sets in drawn]).astype(np.float32)
+        trained = train_maps(trials, settings, first["batch_size"], images, labels, asked)
+        chances, trained_scores, finite = trained
+    rows = []
+    for index, sets in enumerate(drawn):
+        if not finite[index]:
+            rows.append({"diverged": "the training loss was not finite"})
+            continue
+        parts = [(chances[index, part], asked[index, part].astype(np.float64), truth)
+                 for part, truth in ((slice(HELD_OUT), sets[1][1]), (slice(HELD_OUT, None), sets[2][1]))]  # fmt: skip
+        base_rate = float(sets[0][1].mean())
+        row = trained_scores[index] | refined_scores(factors[index], parts[0], parts[1], base_rate)
+        for name, metric in METRICS[first["map_law"]].items():
+            row[f"ceiling_{name}"] = metric(exact[index].best[name][HELD_OUT:], sets[2][1])
+        rows.append(row)
+    return rows
