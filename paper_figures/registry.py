@@ -7,7 +7,18 @@ from typing import NamedTuple
 from experiments.console import warn
 from experiments.factors import UsageError
 from experiments.store import Store
-from paper_figures import accuracy_outputs, collapse, digits, examples, heads, phase_map, survey_curve, theory
+from paper_figures import (
+    accuracy_outputs,
+    collapse,
+    digits,
+    downsampling,
+    examples,
+    heads,
+    phase_map,
+    refinement,
+    survey_curve,
+    theory,
+)
 from paper_figures.source import MissingRows, Source
 from paper_figures.style import Drawing
 
@@ -39,6 +50,8 @@ FIGURES: dict[str, Figure] = {
         Figure(collapse.NAME, collapse.SUMMARY, ("codebook",), collapse.draw),
         Figure(theory.NAME, theory.SUMMARY, ("codebook",), theory.draw),
         Figure(digits.NAME, digits.SUMMARY, ("digits",), digits.draw),
+        Figure(refinement.NAME, refinement.SUMMARY, ("refinement",), refinement.draw),
+        Figure(downsampling.NAME, downsampling.SUMMARY, ("downsampling",), downsampling.draw),
     )
 }
 

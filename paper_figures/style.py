@@ -79,6 +79,19 @@ ARMS = {
     "conv7": Look("shared weights, receptive field 7", "#D55E00", "v", "-."),
     "conv1": Look("shared weights, receptive field 1", "#CC79A7", "<", _LONG),
 }
+REFINED = {  # what is done to a map of probabilities
+    "argmax": Look("argmax", "#0072B2", "o", ""),
+    "generic": Look("best generic refiner", "#E69F00", "s", ""),
+    "threshold": Look("another threshold", "#777777", "x", ""),
+    "dictionary": Look("list of possible maps", "#009E73", "^", ""),
+    "ceiling": Look("exact ceiling", "#000000", "_", ""),
+}
+SHRUNK = {  # networks and oracles on shrunken images
+    "fixed": Look("network, 7 pixels seen", "#0072B2", "o"),
+    "scaled": Look("network, equal part of the scene seen", "#D55E00", "v", "-."),
+    "oracle_block": Look("best map of blocks", "#000000", line=":"),
+    "oracle_bilinear": Look("true shares, enlarged", "#000000", line="--"),
+}
 VARIANTS = {  # what `capsim bench` times
     "capsim": Look("capsim population", "#0072B2", "o", ""),
     "flax_step": Look("Flax, one jitted step a call", "#E69F00", "s", ""),

@@ -8,6 +8,7 @@ from experiments.families.family import Family
 
 OUTLINES = ("blobs", "rings")
 TRAINED_GRIDS = (8, 16, 32, 64)
+_GRIDS = rule("must be one of 8, 16, 32, 64", lambda side: side in TRAINED_GRIDS)
 
 
 def _seconds(factors: Mapping[str, Any]) -> float:
@@ -21,7 +22,7 @@ FAMILY = Family(
     summary="networks trained on shrunken images of blobs and rings, scored on the fine grid",
     factors=(
         Factor("outline", str, "blobs", one_of(OUTLINES), "three solid ellipses, or three rings two pixels thick"),
-        Factor("trained_grid", int, 32, rule("must be one of 8, 16, 32, 64", lambda side: side in TRAINED_GRIDS), "side of the grid that the network is trained on"),
+        Factor("trained_grid", int, 32, _GRIDS, "side of the grid that the network is trained on"),
         "noise", "inputs", "test_items", "receptive_field", "width", "max_steps", "batch_size",
         "learning_rate", "weight_decay",
     ),
