@@ -81,8 +81,8 @@ def draw(source: Source, out: Path) -> Drawing:
 
 CAPTION = (
     "Dice of networks against the side of the grid to which 64 x 64 images and maps were shrunk for training. Above: "
-    "probabilities enlarged bilinearly to 64 x 64 and held against the true map; lines without markers are the best map "
-    "that is constant on the blocks of the grid, and the true shares of the blocks enlarged as the network's are. "
+    "probabilities enlarged bilinearly to 64 x 64 and held against the true map; lines without markers are the best "
+    "map that is constant on the blocks of the grid, and the true shares of the blocks enlarged as the network's are. "
     "Below: the same networks held against the shrunken map, over the images in which something is left of it; rings "
     "two pixels thick vanish on small grids. One receptive field is 7 pixels on every grid, the other an equal part of "
     "the scene. Bars: 95% intervals over seeds."

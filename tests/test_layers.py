@@ -194,13 +194,8 @@ def test_theory_and_training_never_import_each_other(imports):
         # theory and analysis are NumPy and SciPy in float64: an independent second code
         ("jax", ("sim.types", "sim.generators", "sim.metrics", "sim.learners", "sim.networks", "sim.training",
                  "sim.memory", "sim.population", "sim.segmentation", "sim.testing", "experiments.data",
-<<<<<<< HEAD
-                 "experiments.tasks", "experiments.measures", "experiments.probing", "experiments.cost",
-                 "experiments.batches", "experiments.rows", "experiments.runner",
-=======
                  "experiments.tasks", "experiments.probing", "experiments.cost", "experiments.batches",
                  "experiments.rows", "experiments.runner", "experiments.measures",
->>>>>>> main
                  "experiments.replaying", "experiments.selfcheck", "experiments.cache", "experiments.selftest.child",
                  *COMPOSITION_ROOT, "paper_figures", "benchmarks")),
         ("flax", ("sim.networks", "benchmarks")),
