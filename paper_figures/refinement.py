@@ -71,12 +71,12 @@ def draw(source: Source, out: Path) -> Drawing:
 CAPTION = (
     "Scores of label maps on the same test images: the argmax of a map of probabilities, the best generic refiner "
     "(ICM, graph cut, dense CRF or watershed, chosen with its settings on held-out images, for each score by itself), "
-    "another threshold, and the projection on the list of maps that exist. Maps come from networks that see 1, 3 or 7 pixels "
-    "around each pixel, from a U-Net, and from the exact posterior; black bars are the best answers that the exact "
+    "another threshold, and the projection on the list of maps that exist. Maps come from networks that see 1, 3 or 7 "
+    "pixels around each pixel, from a U-Net, and from the exact posterior; black bars are the best answers that the exact "
     "posterior allows for that score. Bars: 95% intervals over seeds."
 )
 ALTERNATIVE = (
     "Panels for noise (rows) and for law and score (columns); along each axis the networks by receptive field, then "
-    "the exact posterior, with one marker for each kind of refinement and a bar for the exact ceiling. The numbers are in "
-    "the CSV file."
+    "the exact posterior, with one marker for each kind of refinement and a bar for the exact ceiling. The numbers are "
+    "in the CSV file."
 )
