@@ -4,7 +4,7 @@
 that a network can be held against the best answer to the very same ones.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +14,7 @@ from sim.theory import checks
 from sim.types import FloatArray
 
 LARGEST_SIDE = 8  # the frontier of a grid has 2^side states
+LARGEST_COUPLING = 10  # 16 pairs of a frontier then differ by 320 nats, and float64 goes down to -708
 _AT_ONCE = 100  # images: the messages of a 8 x 8 grid then take 13 MB
 _DICE_SIZES = 48  # sizes tried for the best Dice map, in equal ratios; its expected score is flat around the optimum
 
@@ -38,7 +39,7 @@ def ising_posterior(images: ArrayLike, coupling: float, noise: float) -> Posteri
 
     Args:
         images: float, shape (images, rows, columns), columns at most 8; labels are -1 (0) and +1 (1).
-        coupling: energy of a pair of equal neighbours, any sign.
+        coupling: energy of a pair of equal neighbours, in [-10, 10]: evidence and couplings then stay in range.
         noise: standard deviation, > 0.
 
     Raises:
@@ -54,64 +55,61 @@ def ising_posterior(images: ArrayLike, coupling: float, noise: float) -> Posteri
     seen = np.asarray(images, dtype=np.float64)
     checks.require(seen.ndim == 3, "images", "of shape (images, rows, columns)", seen.shape)
     checks.require(seen.shape[2] <= LARGEST_SIDE, "columns", f"<= {LARGEST_SIDE}", seen.shape[2])
-    checks.require(bool(np.isfinite(coupling)), "coupling", "finite", coupling)
+    checks.require(abs(coupling) <= LARGEST_COUPLING, "coupling", f"in [-{LARGEST_COUPLING}, {LARGEST_COUPLING}]", coupling)
     noise = checks.require_positive("noise", noise)
     parts = [_sweep(seen[k : k + _AT_ONCE], coupling, noise) for k in range(0, len(seen), _AT_ONCE)]
     return Posterior(np.concatenate([p.marginals for p in parts]), np.concatenate([p.joint for p in parts]))
 
 
 def _sweep(images: FloatArray, coupling: float, noise: float) -> Posterior:
+    """All weights are plain numbers, the largest of each image near 1: what underflows is beyond any pair's reach."""
     number, rows, columns = images.shape
     frontiers = np.arange(2**columns)
     pull = images.reshape(number, -1).T / noise**2  # log likelihood of +1 over -1, halved
+    evidence = np.exp(np.stack([-pull, pull]) - np.abs(pull))  # (labels, pixels, images)
     pixels = rows * columns
 
-    def factor(pixel: int, label: int) -> FloatArray:
-        """Log weight of a label at a pixel, given each frontier before it and each image: (frontiers, images)."""
+    def factors(pixel: int) -> list[FloatArray]:
+        """Weight of each label at a pixel, given each frontier before it and each image."""
         column = pixel % columns
         spins = np.zeros(len(frontiers))
         if pixel >= columns:
             spins += 2.0 * (frontiers >> column & 1) - 1
         if column:
             spins += 2.0 * (frontiers >> (column - 1) & 1) - 1
-        spin = 2 * label - 1
-        return np.asarray(coupling * spin * spins[:, None] + spin * pull[pixel])
+        energy = coupling * spins
+        ties = np.exp(np.stack([-energy, energy]) - np.abs(energy).max())
+        return [split(pixel, ties[label][:, None] * evidence[label, pixel]) for label in (0, 1)]
 
-    def after(pixel: int, label: int) -> NDArray[np.int64]:
-        bit = 1 << pixel % columns
-        return frontiers | bit if label else frontiers & ~bit
+    def split(pixel: int, values: NDArray[Any]) -> NDArray[Any]:
+        """(frontiers, images) as (bits above, the pixel's bit, bits below, images)."""
+        return values.reshape(-1, 2, 1 << pixel % columns, number)
 
-    def reach(pixel: int, sent: list[FloatArray]) -> tuple[list[FloatArray], NDArray[np.bool_]]:
-        """What arrives at each frontier from the two that it may come from: those with its newest bit either way."""
-        bit = 1 << pixel % columns
-        newest = (frontiers & bit) > 0
-        both = [np.where(newest[:, None], sent[1][source], sent[0][source])
-                for source in (frontiers & ~bit, frontiers | bit)]  # fmt: skip
-        return both, newest
-
-    ahead = np.full((len(frontiers), number), -np.inf)  # before the first pixel all frontiers are one: take 0
-    ahead[0] = 0.0
+    ahead = np.zeros((len(frontiers), number))  # before the first pixel all frontiers are one: take 0
+    ahead[0] = 1.0
     best, forward, pointers = ahead, [ahead], []
     for pixel in range(pixels):
-        weights = [factor(pixel, label) for label in (0, 1)]
-        both, _ = reach(pixel, [ahead + weight for weight in weights])
-        ahead = np.logaddexp(*both)
-        ahead = ahead - ahead.max(axis=0)
+        weights = factors(pixel)
+        sent = [split(pixel, ahead) * weight for weight in weights]
+        ahead = np.stack([part[:, 0] + part[:, 1] for part in sent], axis=1).reshape(ahead.shape)
+        ahead = ahead / ahead.max(axis=0)
         forward.append(ahead)
-        both, _ = reach(pixel, [best + weight for weight in weights])
-        pointers.append(both[1] > both[0])  # whether the bit that the newest one replaced was set
-        best = np.maximum(*both)
-        best = best - best.max(axis=0)
+        sent = [split(pixel, best) * weight for weight in weights]
+        # whether the bit that the new one replaced was set
+        pointers.append(np.stack([part[:, 1] > part[:, 0] for part in sent], axis=1).reshape(ahead.shape))
+        best = np.stack([part.max(axis=1) for part in sent], axis=1).reshape(ahead.shape)
+        best = best / best.max(axis=0)
 
     marginals, joint = np.empty((pixels, number)), np.empty((pixels, number), dtype=np.int32)
     state, each = best.argmax(axis=0), np.arange(number)
-    behind = np.zeros((len(frontiers), number))
+    behind = np.ones((len(frontiers), number))
     for pixel in reversed(range(pixels)):
-        ways = [factor(pixel, label) + behind[after(pixel, label)] for label in (0, 1)]
-        total = [special.logsumexp(forward[pixel] + way, axis=0) for way in ways]
-        marginals[pixel] = special.expit(total[1] - total[0])
-        behind = np.logaddexp(*ways)
-        behind = behind - behind.max(axis=0)
+        arrived = split(pixel, behind)
+        ways = [weight * arrived[:, [label]] for label, weight in enumerate(factors(pixel))]
+        total = [(split(pixel, forward[pixel]) * way).sum(axis=(0, 1, 2)) for way in ways]
+        marginals[pixel] = total[1] / (total[0] + total[1])
+        behind = (ways[0] + ways[1]).reshape(behind.shape)
+        behind = behind / behind.max(axis=0)
         bit = 1 << pixel % columns
         joint[pixel] = (state & bit) > 0
         state = np.where(pointers[pixel][state, each], state | bit, state & ~bit)

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from sim.segmentation.refinement.dense_crf import mean_field, pair_kernel
 from sim.segmentation.refinement.many_maps import GENERIC, THRESHOLD, costs, dictionary_refiner, tuned
+from sim.segmentation.refinement.watersheds import part_touching
 from sim.theory.dictionaries import disc_maps
 from sim.theory.posteriors import ising_posterior, list_weights
 
@@ -72,3 +74,26 @@ def test_settings_are_chosen_on_held_out_images_for_each_score():
 def test_a_base_rate_must_be_a_share():
     with pytest.raises(ValueError, match="base_rate"):
         dictionary_refiner(np.zeros((1, 2, 2), np.int32), 1.0)
+
+
+@pytest.mark.parametrize("strengths", [(0.0, 0.1), (0.1, 0.0), (0.05, 0.05)])
+def test_the_dense_field_of_many_images_is_that_of_each(strengths):
+    """60 x 36 pixels; the two differ by rounding in float32, some 1e-6, so none may be that close to one half."""
+    rng = np.random.default_rng(3)
+    chances, images = rng.random((60, 6, 6)), rng.normal(size=(60, 6, 6))
+    bilateral, spatial = strengths
+    found = GENERIC["dense_crf"].refine(chances, images, strengths)
+    for chance, image, maps in zip(chances, images, found, strict=True):
+        kernel = pair_kernel(image, bilateral, 3.0, float(images.std()), spatial, 1.0)
+        assert np.array_equal(maps, mean_field(costs(chance), kernel).argmax(axis=0))
+
+
+def test_the_watershed_of_many_images_is_that_of_each():
+    chances = np.random.default_rng(4).random((40, 5, 7))
+    chances[3], chances[4] = 0.95, 0.7  # one kind of marker, and none: argmax
+    found = GENERIC["watershed"].refine(chances, chances, 0.9)
+    for chance, maps in zip(chances, found, strict=True):
+        markers = np.where(chance >= 0.9, 2, np.where(chance <= 0.1, 1, 0))
+        both = {1, 2} <= set(markers.ravel().tolist())
+        alone = part_touching(np.ones(chance.shape), markers, np.hypot(*np.gradient(chance))) == 2
+        assert np.array_equal(maps, alone if both else chance > 0.5)

@@ -61,7 +61,7 @@ def test_posterior_of_a_field_meets_its_ceilings():
     [
         ((np.zeros((2, 3)), 0.4, 1.0), "images"),
         ((np.zeros((1, 2, 9)), 0.4, 1.0), "columns"),
-        ((np.zeros((1, 2, 2)), np.inf, 1.0), "coupling"),
+        ((np.zeros((1, 2, 2)), 11.0, 1.0), "coupling"),
         ((np.zeros((1, 2, 2)), 0.4, 0.0), "noise"),
     ],
 )

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
-from sim.segmentation.refinement.dense_crf import mean_field, pair_kernel
+from sim.segmentation.refinement.dense_crf import pair_kernel
 from sim.segmentation.refinement.graph_cut import binary_graph_cut
 from sim.segmentation.refinement.lattice import Lattice, iterated_conditional_modes, make_lattice
 from sim.segmentation.refinement.shapes import project
@@ -71,26 +72,47 @@ def _cut(chances: Floats, images: Floats, strength: float) -> Maps:
 
 def _crf(chances: Floats, images: Floats, strengths: tuple[float, float]) -> Maps:
     bilateral, spatial = strengths
-    spread = float(images.std())
-    answers, kernel = [], None
-    for chance, image in zip(chances, images, strict=True):
-        if kernel is None or bilateral > 0:
-            kernel = pair_kernel(image, bilateral, reach=3.0, contrast=spread, spatial=spatial, near=1.0)
-        answers.append(mean_field(costs(chance), kernel).argmax(axis=0))
-    return np.array(answers, dtype=np.int32)
+    spread, number = float(images.std()), len(chances)
+
+    def kernel(image: Floats) -> NDArray[np.float32]:
+        return pair_kernel(image, bilateral, reach=3.0, contrast=spread, spatial=spatial, near=1.0)
+
+    if bilateral == 0:  # no image has a kernel of its own
+        return _mean_field(chances, kernel(images[0]))
+    parts = [slice(first, first + AT_ONCE) for first in range(0, number, AT_ONCE)]
+    return np.concatenate([_mean_field(chances[part], np.stack(list(map(kernel, images[part])))) for part in parts])
+
+
+def _mean_field(chances: Floats, kernels: NDArray[np.float32], steps: int = 10) -> Maps:
+    """Argmax of `sim.segmentation.refinement.dense_crf.mean_field` for two labels and many images at once.
+
+    Args:
+        kernels: shape (pixels, pixels), or (images, pixels, pixels).
+    """
+    both = costs(chances.reshape(len(chances), -1))
+    odds = both[0] - both[1]
+    shares = special.expit(odds)
+    for _ in range(steps):
+        lead = (2 * shares - 1).astype(np.float32)
+        pulled = lead @ kernels if kernels.ndim == 2 else (kernels @ lead[..., None])[..., 0]
+        shares = special.expit(odds + pulled)
+    return (shares > 0.5).astype(np.int32).reshape(chances.shape)
 
 
 def _watershed(chances: Floats, images: Floats, confidence: float) -> Maps:
-    """Flood from pixels that are sure of their label, over the slope of the chances; argmax where no two kinds are."""
-    answers = []
-    for chance in chances:
-        markers = np.where(chance >= confidence, 2, np.where(chance <= 1 - confidence, 1, 0))
-        if len(np.unique(markers[markers > 0])) == 2:
-            slope = np.hypot(*np.gradient(chance))
-            answers.append(part_touching(np.ones(chance.shape), markers, slope) == 2)
-        else:
-            answers.append(chance > 0.5)
-    return np.array(answers, dtype=np.int32)
+    """Flood from pixels that are sure of their label, over the slope of the chances; argmax where no two kinds are.
+
+    All images are flooded at once, a row that is not flooded below each.
+    """
+    markers = np.where(chances >= confidence, 2, np.where(chances <= 1 - confidence, 1, 0))
+    slope = np.hypot(*np.gradient(chances, axis=(1, 2)))
+    below = ((0, 0), (0, 1), (0, 0))
+    inside, seeds, height = (
+        np.pad(part, below).reshape(-1, chances.shape[2]) for part in (np.ones(chances.shape), markers, slope)
+    )
+    flooded = part_touching(inside, seeds, height).reshape(len(chances), -1, chances.shape[2])[:, :-1] == 2
+    parted = (markers == 1).any(axis=(1, 2), keepdims=True) & (markers == 2).any(axis=(1, 2), keepdims=True)
+    return np.where(parted, flooded, chances > 0.5).astype(np.int32)
 
 
 GENERIC = {
