@@ -39,7 +39,8 @@ def _draw_panel(axes: Axes, rows: Columns, metric: str) -> list[dict[str, Any]]:
     shared = np.array(
         [len(set(rows["receptive_field"][rows["trained_grid"] == grid])) == 1 for grid in rows["trained_grid"]]
     )
-    for name, mask, beside in (("fixed", fixed | alone, 1 / APART), ("scaled", ~fixed | shared, APART)):
+    curves = [("fixed", fixed | alone, 1 / APART), ("scaled", ~fixed | shared, APART)]
+    for name, mask, beside in curves[:1] if shared.all() else curves:
         part = {column: values[mask] for column, values in rows.items()}
         if metric in part and np.isfinite(part[metric].astype(float)).any():
             points: Points = summarise(part, ("trained_grid", "receptive_field"), metric)
@@ -84,8 +85,8 @@ CAPTION = (
     "probabilities enlarged bilinearly to 64 x 64 and held against the true map; lines without markers are the best "
     "map that is constant on the blocks of the grid, and the true shares of the blocks enlarged as the network's are. "
     "Below: the same networks held against the shrunken map, over the images in which something is left of it; rings "
-    "two pixels thick vanish on small grids. One receptive field is 7 pixels on every grid, the other an equal part of "
-    "the scene. Bars: 95% intervals over seeds."
+    "two pixels thick vanish on small grids. One receptive field is 7 pixels on every grid, the other, at noise 4, an "
+    "equal part of the scene. Bars: 95% intervals over seeds."
 )
 ALTERNATIVE = (
     "Panels for scene and noise (columns), scored on the fine grid above and on the trained grid below, against the "

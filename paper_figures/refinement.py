@@ -20,14 +20,10 @@ SHOWN = [("ising", "pixel_accuracy"), ("discs", "pixel_accuracy"), ("discs", "ex
 APART = 0.14  # kinds of refiner stand side by side
 
 
-def _columns(kind: str, metric: str) -> str:
-    return metric if kind == "argmax" else f"{kind}_{metric}"
-
-
 def _draw_panel(axes: Axes, rows: Columns, metric: str, networks: list[str]) -> list[dict[str, Any]]:
     numbers: list[dict[str, Any]] = []
     for place, kind in enumerate(REFINED):
-        name = _columns(kind, metric)
+        name = metric if kind == "argmax" else f"{kind}_{metric}"
         if name not in rows or not np.isfinite(rows[name].astype(float)).any():
             continue
         points: Points = summarise(rows, ("map_network",), name)
@@ -72,8 +68,8 @@ CAPTION = (
     "Scores of label maps on the same test images: the argmax of a map of probabilities, the best generic refiner "
     "(ICM, graph cut, dense CRF or watershed, chosen with its settings on held-out images, for each score by itself), "
     "another threshold, and the projection on the list of maps that exist. Maps come from networks that see 1, 3 or 7 "
-    "pixels around each pixel, from a U-Net, and from the exact posterior; black bars are the best answers that the exact "
-    "posterior allows for that score. Bars: 95% intervals over seeds."
+    "pixels around each pixel, from a U-Net, and from the exact posterior; black bars are the best answers that the "
+    "exact posterior allows for that score. Bars: 95% intervals over seeds."
 )
 ALTERNATIVE = (
     "Panels for noise (rows) and for law and score (columns); along each axis the networks by receptive field, then "

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments.factor import Factor, one_of, rule
-from experiments.families.family import Family
+from experiments.families.family import LEAST_STEPS, Family
 
 OUTLINES = ("blobs", "rings")
 TRAINED_GRIDS = (8, 16, 32, 64)
@@ -23,12 +23,14 @@ FAMILY = Family(
     factors=(
         Factor("outline", str, "blobs", one_of(OUTLINES), "three solid ellipses, or three rings two pixels thick"),
         Factor("trained_grid", int, 32, _GRIDS, "side of the grid that the network is trained on"),
-        "noise", "inputs", "test_items", "receptive_field", "width", "max_steps", "batch_size",
+        "noise", "inputs", "test_items", "receptive_field", "width", LEAST_STEPS, "max_steps", "batch_size",
         "learning_rate", "weight_decay",
     ),
     data=("outline", "noise", "inputs", "test_items"),
     arm=("trained_grid", "receptive_field"),
-    together=("outline", "trained_grid", "receptive_field", "inputs", "test_items", "width", "batch_size"),
+    together=(
+        "outline", "trained_grid", "receptive_field", "inputs", "test_items", "width", "least_steps", "batch_size",
+    ),
     batch=4,
     seconds=_seconds,
 )  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments.factor import Factor, one_of
-from experiments.families.family import Family
+from experiments.families.family import LEAST_STEPS, Family
 
 MAP_LAWS = ("ising", "discs")
 MAP_NETWORKS = ("conv1", "conv3", "conv7", "unet", "exact")
@@ -23,12 +23,12 @@ FAMILY = Family(
     factors=(
         Factor("map_law", str, "ising", one_of(MAP_LAWS), "8 x 8 Ising fields, or one of 1,024 discs on 16 x 16"),
         Factor("map_network", str, "unet", one_of(MAP_NETWORKS), "what makes the map: a network, or exact marginals"),
-        "noise", "inputs", "test_items", "width", "max_steps", "batch_size", "learning_rate",
-        "weight_decay", "input_noise",
+        "noise", "inputs", "test_items", "width", LEAST_STEPS, "max_steps", "batch_size",
+        "learning_rate", "weight_decay", "input_noise",
     ),
     data=("map_law", "noise", "inputs", "test_items"),
     arm=("map_network",),
-    together=("map_law", "map_network", "inputs", "test_items", "width", "batch_size"),
+    together=("map_law", "map_network", "inputs", "test_items", "width", "least_steps", "batch_size"),
     batch=4,
     seconds=_seconds,
 )  # fmt: skip

@@ -117,9 +117,7 @@ def measure(trials: Sequence[Trial]) -> list[dict[str, Any]]:
         depth=3, receptive_field=first["receptive_field"],
     )  # fmt: skip
     images, shares = (np.stack([sets[part] for sets in drawn]) for part in (0, 1))
-    trained = train_maps(
-        trials, settings, first["batch_size"], images[:, :inputs], shares[:, :inputs], images[:, inputs:]
-    )
+    trained = train_maps(trials, settings, images[:, :inputs], shares[:, :inputs], images[:, inputs:])
     rows: list[dict[str, Any]] = []
     for index, sets in enumerate(drawn):
         if trained.finite[index]:

@@ -82,7 +82,6 @@ def _program(settings: NetworkSettings, training: TrainSettings) -> Callable[...
 def train_maps(
     trials: Sequence[Trial],
     settings: NetworkSettings,
-    batch_size: int,
     images: NDArray[np.float32],
     shares: NDArray[np.float32],
     asked: NDArray[np.float32],
@@ -90,7 +89,8 @@ def train_maps(
     """Train one network a trial until its loss is flat, and answer for other images.
 
     A trial's factors `learning_rate`, `weight_decay`, `input_noise` (0 where there is none) and `max_steps` are its
-    recipe. Every training image is shown turned and mirrored as well: the laws drawn here know no direction.
+    recipe; `batch_size` and `least_steps` are the same for all. Every training image is shown
+    turned and mirrored as well: the laws drawn here know no direction.
 
     Args:
         images: shape (trials, I, rows, columns). shares: of label 1 in each pixel, the same shape.
@@ -105,7 +105,8 @@ def train_maps(
     )
     keys = np.stack([key_words(trial.identity, "model") for trial in trials])
     turned, shown = (with_symmetries(maps) for maps in (images, shares))
-    program = _program(settings, TrainSettings(batch_size=batch_size))
+    training = TrainSettings(batch_size=factors[0]["batch_size"], min_steps=factors[0]["least_steps"])
+    program = _program(settings, training)
     chances, info = program((keys, recipes, turned, shown.reshape(*shown.shape[:2], -1), asked))
     scores = [
         {"steps": int(steps), "converged": bool(flat_loss), "train_loss": float(loss),

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.measures.map_networks import train_maps
+from experiments.measures.map_networks import Trained, train_maps
 from experiments.spec import Trial
 from experiments.tasks import key_words
 from sim.generators.fields import FIELDS, FieldsSpec
@@ -37,6 +37,14 @@ class Exact(NamedTuple):
 
     marginals: Floats
     best: dict[str, Maps]
+
+
+class Scenes(NamedTuple):
+    """What a trial draws, each images and maps: to train on, to choose settings of refiners on, to be tested on."""
+
+    training: tuple[NDArray[np.float32], Maps]
+    held_out: tuple[NDArray[np.float32], Maps]
+    test: tuple[NDArray[np.float32], Maps]
 
 
 def pixel_accuracy(maps: Maps, truth: Maps) -> float:
@@ -137,43 +145,67 @@ def refined_scores(
     return scores
 
 
+def _draw_all(trials: Sequence[Trial]) -> list[Scenes]:
+    first = dict(trials[0].factors)
+    return [
+        Scenes(
+            draw_scene(trial, "training", first["inputs"]),
+            draw_scene(trial, "held out", HELD_OUT),
+            draw_scene(trial, "test", first["test_items"]),
+        )
+        for trial in trials
+    ]
+
+
+def _asked(scenes: Sequence[Scenes]) -> NDArray[np.float32]:
+    """Images that networks answer for: the held-out ones of each trial, then its test images."""
+    return np.stack([np.concatenate([drawn.held_out[0], drawn.test[0]]) for drawn in scenes])
+
+
+def _train(trials: Sequence[Trial], scenes: Sequence[Scenes]) -> Trained:
+    first = dict(trials[0].factors)
+    side = SIDES[first["map_law"]]
+    settings = NetworkSettings(
+        head="shared", image_shape=(side, side), units=side**2, classes=2, width=first["width"],
+        **NETWORKS[first["map_network"]],
+    )  # fmt: skip
+    images, maps = (np.stack([drawn.training[part] for drawn in scenes]).astype(np.float32) for part in (0, 1))
+    return train_maps(trials, settings, images, maps, _asked(scenes))
+
+
+def argmax_accuracy(trials: Sequence[Trial]) -> list[dict[str, Any]]:
+    """Pixel accuracy of each network's argmax on its held-out images: what recipes are chosen by."""
+    scenes = _draw_all(trials)
+    trained = _train(trials, scenes)
+    return [
+        {"pixel_accuracy": pixel_accuracy(_argmax(chances[:HELD_OUT]), drawn.held_out[1])} if finite else {}
+        for chances, finite, drawn in zip(trained.chances, trained.finite, scenes, strict=True)
+    ]
+
+
 def measure(trials: Sequence[Trial]) -> list[dict[str, Any]]:
     """Scores of each trial; all of a call share one network, side, I and numbers of images."""
     factors = [dict(trial.factors) for trial in trials]
-    first = factors[0]
-    drawn = [
-        [draw_scene(trial, role, number) for role, number in
-         (("training", first["inputs"]), ("held out", HELD_OUT), ("test", first["test_items"]))]
-        for trial in trials
-    ]  # fmt: skip
-    asked = np.stack([np.concatenate([sets[1][0], sets[2][0]]) for sets in drawn])
-    is_exact = first["map_network"] == "exact"
+    is_exact = factors[0]["map_network"] == "exact"
+    scenes = _draw_all(trials)
+    asked = _asked(scenes)
     solved = slice(None) if is_exact else slice(HELD_OUT, None)  # a network needs its ceilings alone
     exact = [solve(f, images[solved]) for f, images in zip(factors, asked, strict=True)]
-    finite = np.ones(len(trials), dtype=bool)
-    trained_scores: list[dict[str, Any]] = [{} for _ in trials]
     if is_exact:
-        chances = np.stack([answer.marginals for answer in exact])
+        whole = np.ones(len(trials), dtype=bool)
+        answers = Trained(np.stack([answer.marginals for answer in exact]), [{} for _ in trials], whole)
     else:
-        side = SIDES[first["map_law"]]
-        settings = NetworkSettings(
-            head="shared", image_shape=(side, side), units=side**2, classes=2, width=first["width"],
-            **NETWORKS[first["map_network"]],
-        )  # fmt: skip
-        images = np.stack([sets[0][0] for sets in drawn])
-        labels = np.stack([sets[0][1] for sets in drawn]).astype(np.float32)
-        trained = train_maps(trials, settings, first["batch_size"], images, labels, asked)
-        chances, trained_scores, finite = trained
+        answers = _train(trials, scenes)
     rows = []
-    for index, sets in enumerate(drawn):
-        if not finite[index]:
+    for index, drawn in enumerate(scenes):
+        if not answers.finite[index]:
             rows.append({"diverged": "the training loss was not finite"})
             continue
-        parts = [(chances[index, part], asked[index, part].astype(np.float64), truth)
-                 for part, truth in ((slice(HELD_OUT), sets[1][1]), (slice(HELD_OUT, None), sets[2][1]))]  # fmt: skip
-        base_rate = float(sets[0][1].mean())
-        row = trained_scores[index] | refined_scores(factors[index], parts[0], parts[1], base_rate)
-        for name, metric in METRICS[first["map_law"]].items():
-            row[f"ceiling_{name}"] = metric(exact[index].best[name][-first["test_items"] :], sets[2][1])
+        parts = [(answers.chances[index, part], asked[index, part].astype(np.float64), truth) for part, truth in
+                 ((slice(HELD_OUT), drawn.held_out[1]), (slice(HELD_OUT, None), drawn.test[1]))]  # fmt: skip
+        base_rate = float(drawn.training[1].mean())
+        row = answers.scores[index] | refined_scores(factors[index], parts[0], parts[1], base_rate)
+        for name, metric in METRICS[factors[index]["map_law"]].items():
+            row[f"ceiling_{name}"] = metric(exact[index].best[name][-len(drawn.test[1]) :], drawn.test[1])
         rows.append(row)
     return rows

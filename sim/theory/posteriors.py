@@ -55,7 +55,9 @@ def ising_posterior(images: ArrayLike, coupling: float, noise: float) -> Posteri
     seen = np.asarray(images, dtype=np.float64)
     checks.require(seen.ndim == 3, "images", "of shape (images, rows, columns)", seen.shape)
     checks.require(seen.shape[2] <= LARGEST_SIDE, "columns", f"<= {LARGEST_SIDE}", seen.shape[2])
-    checks.require(abs(coupling) <= LARGEST_COUPLING, "coupling", f"in [-{LARGEST_COUPLING}, {LARGEST_COUPLING}]", coupling)
+    checks.require(
+        abs(coupling) <= LARGEST_COUPLING, "coupling", f"in [-{LARGEST_COUPLING}, {LARGEST_COUPLING}]", coupling
+    )
     noise = checks.require_positive("noise", noise)
     parts = [_sweep(seen[k : k + _AT_ONCE], coupling, noise) for k in range(0, len(seen), _AT_ONCE)]
     return Posterior(np.concatenate([p.marginals for p in parts]), np.concatenate([p.joint for p in parts]))

@@ -16,7 +16,8 @@ def planted(gains, *, raw=None, seeds=10, networks=(DECISIVE, *OTHERS), seed=0):
     for law, noise in CELLS:
         for network in networks:
             for number in range(seeds):
-                row = {"map_law": law, "noise": noise, "map_network": network, "seed": float(number), "inputs": 512.0}
+                row = {"map_law": law, "noise": noise, "map_network": network, "seed": float(number), "inputs": 512.0,
+                       "least_steps": 1000.0}  # fmt: skip
                 for metric in METRICS:
                     if metric == "dice" and law == "ising":
                         continue
@@ -90,10 +91,11 @@ def test_nothing_is_said_without_the_decisive_network():
 
 def test_presets_hold_the_trials_meant():
     trials = [dict(trial.factors) | {"seed": trial.seed} for trial in STUDY.trials("laptop")]
-    main = [t for t in trials if t["inputs"] == 512]
+    main = [t for t in trials if t["inputs"] == 512 and t["least_steps"] == 1000]
     assert {(t["map_law"], t["noise"]) for t in main} == set(CELLS)
-    for network, seeds in ((DECISIVE, 10), ("exact", 10), ("conv1", 4), ("conv3", 4), ("conv7", 4)):
+    for network, seeds in ((DECISIVE, 10), ("exact", 4), ("conv1", 4), ("conv3", 4), ("conv7", 4)):
         assert sum(t["map_network"] == network for t in main) == 4 * seeds
     assert {t["seed"] for t in trials} == set(range(10))
     assert sum(t["inputs"] == 4096 for t in trials) == 4
+    assert sum(t["least_steps"] == 4000 for t in trials) == 4
     assert {t["generator"] for t in trials} == {"refinement"}
