@@ -61,10 +61,19 @@ def grow(chances: Floats) -> Floats:
     return np.asarray(enlarge_bilinear(small, FINE // small.shape[-1]), np.float64)
 
 
-@partial(jax.jit, static_argnums=(1, 3, 4))
-def _draw(words: Any, outline: str, noise: Any, grid: int, number: int) -> tuple[Any, Any, Any]:
-    images, labels = draw_outlines(jax.random.wrap_key_data(words), outline, noise, jnp.arange(number))
-    return (*shrink(images, labels, grid), labels)
+@partial(jax.jit, static_argnums=(1, 3))
+def _draw_fine(words: Any, outline: str, noise: Any, number: int) -> tuple[Any, Any]:
+    return draw_outlines(jax.random.wrap_key_data(words), outline, noise, jnp.arange(number))
+
+
+_shrink = jax.jit(shrink, static_argnums=2)
+
+
+def _draw(words: Any, outline: str, noise: float, grid: int, number: int) -> tuple[Any, Any, Any]:
+    """Images and shares on a grid, and the fine maps."""
+    images, labels = _draw_fine(words, outline, noise, number)
+    small, shares = _shrink(images, labels, grid)
+    return np.asarray(small), np.asarray(shares), np.asarray(labels)
 
 
 def grown_scores(chances: Floats, shares: Floats, labels: NDArray[np.bool_]) -> dict[str, float]:
@@ -109,7 +118,7 @@ def measure(trials: Sequence[Trial]) -> list[dict[str, Any]]:
     grid, inputs = first["trained_grid"], first["inputs"]
     number = inputs + HELD_OUT + first["test_items"]
     drawn = [
-        tuple(map(np.asarray, _draw(key_words(t.data_identity, "data"), first["outline"], f["noise"], grid, number)))
+        _draw(key_words(t.data_identity, "data"), first["outline"], f["noise"], grid, number)
         for t, f in zip(trials, factors, strict=True)
     ]
     settings = NetworkSettings(
