@@ -35,12 +35,9 @@ def _draw_panel(axes: Axes, rows: Columns, metric: str) -> list[dict[str, Any]]:
     numbers: list[dict[str, Any]] = []
     fixed = rows["receptive_field"] == FIXED
     # where both receptive fields are one the network stands on both curves
-    alone = np.array([not (fixed & (rows["trained_grid"] == grid)).any() for grid in rows["trained_grid"]])
-    shared = np.array(
-        [len(set(rows["receptive_field"][rows["trained_grid"] == grid])) == 1 for grid in rows["trained_grid"]]
-    )
-    curves = [("fixed", fixed | alone, 1 / APART), ("scaled", ~fixed | shared, APART)]
-    for name, mask, beside in curves[:1] if shared.all() else curves:
+    both = np.array([fixed[rows["trained_grid"] == grid].all() for grid in rows["trained_grid"]])
+    curves = {"fixed": (fixed, 1.0)} if fixed.all() else {"fixed": (fixed, 1 / APART), "scaled": (~fixed | both, APART)}
+    for name, (mask, beside) in curves.items():
         part = {column: values[mask] for column, values in rows.items()}
         if metric in part and np.isfinite(part[metric].astype(float)).any():
             points: Points = summarise(part, ("trained_grid", "receptive_field"), metric)

@@ -247,7 +247,7 @@ def judge(columns: Columns) -> list[dict[str, Any]]:
 
 def _smoke() -> tuple[Sweep, ...]:
     small: dict[str, Any] = {"inputs": 16, "test_items": 40, "width": 4, "max_steps": 100, "noise": 1.0, "seeds": 2}
-    return tuple(sweep("rings", grid, 3, **small) for grid in (16, FULL))
+    return tuple(sweep("rings", grid, FIXED, **small) for grid in (16, FULL))
 
 
 PRESETS = {
