@@ -1,7 +1,7 @@
 """Study `downsampling`: may images be shrunk to a few pixels without losing the detail that counts?
 
     capsim run downsampling --preset smoke      seconds
-    capsim run downsampling --preset laptop     the reference run, under 6 minutes on two cores
+    capsim run downsampling --preset laptop     the reference run, under 5 minutes on two cores
 Expected: solid blobs may be shrunk a little, rings of two pixels may not; natively the scores of shrunken images are
 high or rise, whatever was lost on the way.
 """

@@ -97,5 +97,5 @@ def test_presets_hold_the_trials_meant():
         assert sum(t["map_network"] == network for t in main) == 4 * seeds
     assert {t["seed"] for t in trials} == set(range(10))
     assert sum(t["inputs"] == 4096 for t in trials) == 4
-    assert sum(t["least_steps"] == 4000 for t in trials) == 4
+    assert sum(t["least_steps"] == 4000 for t in trials) == 3
     assert {t["generator"] for t in trials} == {"refinement"}
