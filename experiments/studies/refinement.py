@@ -51,7 +51,7 @@ RECIPES: dict[tuple[str, str], dict[str, float]] = {
     ("ising", "conv"): {"learning_rate": 0.01, "weight_decay": 0.1},
     ("ising", "unet"): {"learning_rate": 0.01, "weight_decay": 0.1},
     ("discs", "conv"): {"learning_rate": 0.01, "weight_decay": 0.1},
-    ("discs", "unet"): {"learning_rate": 0.01, "weight_decay": 0.1},
+    ("discs", "unet"): {"learning_rate": 0.003, "weight_decay": 0.1},
 }
 WIDTHS = {"unet": 8}
 LEAST = 1000  # steps before the loss may be called flat
