@@ -49,7 +49,7 @@ row is undecided."""
 NOISES = [1.0, 2.0]
 RECIPES: dict[tuple[str, str], dict[str, float]] = {
     ("ising", "conv"): {"learning_rate": 0.01, "weight_decay": 0.1},
-    ("ising", "unet"): {"learning_rate": 0.01, "weight_decay": 0.1},
+    ("ising", "unet"): {"learning_rate": 0.03, "weight_decay": 0.1},
     ("discs", "conv"): {"learning_rate": 0.01, "weight_decay": 0.1},
     ("discs", "unet"): {"learning_rate": 0.003, "weight_decay": 0.1},
 }
