@@ -12,11 +12,13 @@ from paper_figures import (
     accuracy_outputs,
     collapse,
     digits,
+    downsampling,
     examples,
     heads,
     macros,
     metric_gap,
     phase_map,
+    refinement,
     survey_curve,
     synthesis,
     table1,
@@ -59,6 +61,8 @@ FIGURES: dict[str, Figure] = {
         Figure(metric_gap.NAME, metric_gap.SUMMARY, ("metric_gap",), metric_gap.draw),
         Figure(synthesis.NAME, synthesis.SUMMARY, tuple(STUDIES), synthesis.draw),
         Figure(macros.NAME, macros.SUMMARY, tuple(STUDIES), macros.draw, picture=False),
+        Figure(refinement.NAME, refinement.SUMMARY, ("refinement",), refinement.draw),
+        Figure(downsampling.NAME, downsampling.SUMMARY, ("downsampling",), downsampling.draw),
     )
 }
 

@@ -85,6 +85,19 @@ KINDS_OF_TASK = {  # what networks are asked, over all studies
     "jway": Look("label maps, one output each or renamed", "#7B4FA3", "X"),
     "factorised": Look("label maps, by tile or pixel", "#D55E00", "v", filled=False),
 }
+REFINED = {  # what is done to a map of probabilities
+    "argmax": Look("argmax", "#0072B2", "o", ""),
+    "generic": Look("best generic refiner", "#E69F00", "s", ""),
+    "threshold": Look("another threshold", "#777777", "x", ""),
+    "dictionary": Look("list of possible maps", "#009E73", "^", ""),
+    "ceiling": Look("exact ceiling", "#000000", "_", ""),
+}
+SHRUNK = {  # networks and oracles on shrunken images
+    "fixed": Look("network, 7 pixels seen", "#0072B2", "o"),
+    "scaled": Look("network, equal part of the scene seen", "#D55E00", "v", "-."),
+    "oracle_block": Look("best map of blocks", "#000000", line=":"),
+    "oracle_bilinear": Look("true shares, enlarged", "#000000", line="--"),
+}
 VARIANTS = {  # what `capsim bench` times
     "capsim": Look("capsim population", "#0072B2", "o", ""),
     "flax_step": Look("Flax, one jitted step a call", "#E69F00", "s", ""),

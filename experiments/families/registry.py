@@ -1,7 +1,11 @@
 """Measured families by name. To add one, write a file beside this one and a line here."""
 
-from experiments.families import metric_gap
+from experiments.families import downsampling, metric_gap, refinement
 from experiments.families.family import Family
 
-_ALL: tuple[Family, ...] = (metric_gap.FAMILY,)
+_ALL: tuple[Family, ...] = (
+    metric_gap.FAMILY,
+    refinement.FAMILY,
+    downsampling.FAMILY,
+)
 FAMILIES: dict[str, Family] = {family.name: family for family in _ALL}

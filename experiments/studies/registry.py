@@ -1,7 +1,15 @@
 """Studies by name. To add one, write a file beside this one and a line here."""
 
 from experiments.spec import Study
-from experiments.studies import codebook, digits, grid, heads, metric_gap
+from experiments.studies import codebook, digits, downsampling, grid, heads, metric_gap, refinement
 
-_ALL = (codebook.STUDY, heads.STUDY, grid.STUDY, digits.STUDY, metric_gap.STUDY)
+_ALL = (
+    codebook.STUDY,
+    heads.STUDY,
+    grid.STUDY,
+    digits.STUDY,
+    downsampling.STUDY,
+    refinement.STUDY,
+    metric_gap.STUDY,
+)
 STUDIES: dict[str, Study] = {study.name: study for study in _ALL}
