@@ -1,7 +1,7 @@
 """How family `edge_map` is measured: every contour on the same images, edge maps and starts.
 
-No contour is told how wrong its start is: parameters are one set a method, chosen by `choose_parameters` on other images
-with start errors of 0, .2 and .4 together, for all methods from as many candidates.
+No contour is told how wrong its start is: parameters are one set a method, chosen by `choose_parameters` on other
+images with start errors of 0, .2 and .4 together, for all methods from as many candidates.
 """
 
 import itertools

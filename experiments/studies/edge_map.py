@@ -16,7 +16,10 @@ from experiments.spec import Study, Sweep
 from experiments.studies.common import EXPLORATORY_LEVEL, Columns, chosen, verdict
 from sim.analysis.compare import Estimate, pair_rows, paired_t
 
-CLAIM = '"the accuracy of the deformable model is determined by the generated edge map instead of its initialization contour"'
+CLAIM = (
+    '"the accuracy of the deformable model is determined by the generated edge map instead of its initialization '
+    'contour"'
+)
 GLOBAL = {"polar": "dynamic programming over all closed contours", "convex": "convex max-flow"}
 LOCAL = {"geodesic": "geodesic active contour", "snake": "snake", "local_fit": "local binary fitting"}
 APART = {
@@ -31,15 +34,17 @@ HOLDS, FAILS = 0.02, 0.05
 ERRORS = (0.0, 0.1, SMALL, 0.3, LARGE)
 
 RULE = """Estimand, per method: loss(e) = Dice from the true contour as start minus Dice from a start with error e times
-the radius, at one fixed edge map and on the same images; a third of the starts is displaced, too small and too large
-each. Edge strength 4, radius 17 pixels; the mean over images with and without a touching neighbour; paired t over seeds
-of six images each, 95%. At a given e a method holds if the upper bound is < .02, is refuted if the lower bound is > .05,
-and is undecided otherwise. A method's verdict is that at e = .2: supported, refuted or undecided.
-Overall, over the global energies (polar, convex) and the local ones (geodesic, snake, local_fit): supported if all hold
-at .2 and at .4; refuted if all are refuted at .2; "conditional: global or convex energies" if at .2 all global ones hold
-and all local ones are refuted; "conditional: small start errors" if all hold at .2, the global ones hold at .4 too and a
-local one is refuted there; "conditional: the method" if in any other way every one is decided at .2 and some hold and
-some do not; else undecided. Chan-Vese and the three arms of [18] are shown apart and enter no overall verdict."""
+the radius, at one fixed edge map and on the same images; a third of the starts is displaced, too small and too
+large each. Edge strength 4, radius 17 pixels; the mean over images with and without a touching neighbour;
+paired t over seeds of six images each, 95%. At a given e a method holds if the upper bound is < .02, is refuted
+if the lower bound is > .05, and is undecided otherwise. A method's verdict is that at e = .2: supported,
+refuted or undecided.
+Overall, over the global energies (polar, convex) and the local ones (geodesic, snake, local_fit): supported if all
+hold at .2 and at .4; refuted if all are refuted at .2; "conditional: global or convex energies" if at .2 all global
+ones hold and all local ones are refuted; "conditional: small start errors" if all hold at .2, the global ones hold at
+.4 too and a local one is refuted there; "conditional: the method" if in any other way every one is decided at .2 and
+some hold and some do not; else undecided. Chan-Vese and the three arms of [18] are shown apart and enter no overall
+verdict."""
 
 _CELL = ("edge_strength", "clutter", "object_radius", "test_items", "seed")
 _TASK: dict[str, Any] = {"generator": "edge_map", "contour": list(CONTOURS), "test_items": 6}

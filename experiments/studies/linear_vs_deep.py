@@ -18,7 +18,10 @@ from experiments.spec import Study, Sweep
 from experiments.studies.common import EXPLORATORY_LEVEL, Columns, chosen, verdict
 from sim.analysis.compare import Estimate, paired_t
 
-BETTER = '"the linear regression model based image segmentation methods should be better than deep learning based image segmentation methods"'
+BETTER = (
+    '"the linear regression model based image segmentation methods should be better than deep learning based image '
+    'segmentation methods"'
+)
 ROBUST = '"deep learning is more robust in estimating the discrete response variables for the linear indivisible data"'
 CLAIM = f"(a) {BETTER}; (b) {ROBUST}"
 TIERS = {
@@ -32,12 +35,13 @@ ENOUGH = 3  # phantoms of five
 
 RULE = """Tiers of "linear", each holding the one before: raw (linear and logistic regression on raw pixels), quadratic
 (and products of two pixels), nondeep (and random forest, support vectors; on phantoms level set with dynamic
-programming, convex max-flow, regression on filters). Within each seed, tier and side, deep ones too, the method with the
-best score on validation images is compared on the test images: d = deep - tier, paired t over seeds, 95%.
-(a), per tier, mean Dice on phantoms at the largest I: refuted if the lower bound of d is > .02 on three or more of five
-phantoms, supported if the upper bound is < -.02 on three or more, else undecided. (b), per tier, pixel accuracy on
-images whose labels follow a rule, products of two pixels: supported if the lower bound of d is > .05 at t = 1 and the
-largest I and the lower bound of the slope of d on t there is > 0; refuted if the upper bound of d is < .02; else
+programming, convex max-flow, regression on filters). Within each seed, tier and side, deep ones too, the
+method with the best score on validation images is compared on the test images: d = deep - tier, paired t over
+seeds, 95%.
+(a), per tier, mean Dice on phantoms at the largest I: refuted if the lower bound of d is > .02 on three or more of
+five phantoms, supported if the upper bound is < -.02 on three or more, else undecided. (b), per tier, pixel accuracy
+on images whose labels follow a rule, products of two pixels: supported if the lower bound of d is > .05 at t = 1 and
+the largest I and the lower bound of the slope of d on t there is > 0; refuted if the upper bound of d is < .02; else
 undecided. For each claim, overall: the common verdict of all tiers; conditional, naming the tiers, if all are decided
 and differ; else undecided."""
 

@@ -75,7 +75,7 @@ def _draw(key: Key, spec: PatchRuleSpec, first: int, number: int) -> RuledImages
 
 
 def draw_ruled_images(key: Key, spec: PatchRuleSpec, number: int, first: int = 0) -> RuledImages:
-    """Draw images `first`, `first` + 1, ... of a stream; image i depends on (key, spec, i) alone, its pixels on (key, i).
+    """Draw images `first`, `first` + 1, ... of a stream; image i depends on (key, spec, i), its pixels on (key, i).
 
     Args:
         key: of the stream.

@@ -74,8 +74,15 @@ DEEP = {"mlp": ("mlp", {"width": 64, "depth": 2}), "convnet": ("conv", {"width":
 
 
 def fit_windows(
-    learner: str, windows: Floats, labels: ArrayLike, classes: int, seed: int, *, learning_rate: float = 3e-3,
-    weight_decay: float = 1e-4, steps: int = DEEP_STEPS,
+    learner: str,
+    windows: Floats,
+    labels: ArrayLike,
+    classes: int,
+    seed: int,
+    *,
+    learning_rate: float = 3e-3,
+    weight_decay: float = 1e-4,
+    steps: int = DEEP_STEPS,
 ) -> Predict:
     """Fit one learner.
 

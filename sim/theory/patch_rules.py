@@ -1,4 +1,4 @@
-"""Best accuracies on labels y = sign(sqrt(1 - t) l + sqrt(t) q + noise e) with l, e and the factors of q standard normal.
+"""Best accuracies on labels y = sign(sqrt(1 - t) l + sqrt(t) q + noise e), all parts standard normal.
 
 q is a product of `order` independent factors. Three limits: of the rule itself, of what linear and logistic regression
 converge to, and of the best linear classifier with any offset.
@@ -51,8 +51,8 @@ def bayes_accuracy(nonlinearity: float, order: int, noise: float) -> float:
 def regression_limit(nonlinearity: float, order: int, noise: float) -> float:
     """P(sign l = y): what least squares and logistic regression on the raw pixels converge to.
 
-    By symmetry E[y x] points along l alone and the offset is 0, for either loss. With a = sqrt((1-t)/t) and s = noise^2/t
-    the probability given l is P(q + sqrt(s) e > -a l).
+    By symmetry E[y x] points along l alone and the offset is 0, for either loss: turning the signs of two factors of q
+    leaves the rule as it is, so a minimiser that is unique has no weight on them.
 
     Args:
         nonlinearity: t, in [0, 1]. order: 2 or 3. noise: > 0.

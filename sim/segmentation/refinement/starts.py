@@ -34,7 +34,9 @@ def wrong_start(truth: ArrayLike, kind: str, error: float, direction: float = 0.
     if not 0 <= error < 1:
         raise ValueError(f"error must be in [0, 1), got {error}")
     if mask.ndim != 2 or not mask.any():
-        raise ValueError(f"truth must be a mask of one object in the plane, got shape {mask.shape}, {mask.sum()} pixels")
+        raise ValueError(
+            f"truth must be a mask of one object in the plane, got shape {mask.shape}, {mask.sum()} pixels"
+        )
     if error == 0:
         return mask.copy()
     scale = {"displaced": 1.0, "small": 1 - error, "large": 1 + error}[kind]
