@@ -73,7 +73,7 @@ def _draw_swaps(axes: Axes, columns: Columns) -> list[dict[str, Any]]:
     axes.axhline(0, color="#999999", linewidth=0.6, zorder=1)
     axes.set_xticks([])
     axes.set_xlim(-0.6, max(len(names), 1) - 0.4)
-    axes.set_title("another image's edge map")
+    axes.set_title("edge map swapped")
     return numbers
 
 
@@ -92,7 +92,7 @@ def draw(source: Source, out: Path) -> Drawing:
         numbers += _draw_swaps(panels[2], columns)
         panels[0].set_ylabel("loss of Dice")
         drawn = {str(number["method"]) for number in numbers}
-        add_legend(canvas, [look for name, look in LOOKS.items() if name in drawn], 5)
+        add_legend(canvas, [look for name, look in LOOKS.items() if name in drawn], 4)
         return save(canvas, numbers, out, NAME, CAPTION, ALTERNATIVE)
 
 

@@ -182,7 +182,7 @@ def choose_parameters(trials: Sequence[Trial]) -> dict[str, tuple[dict[str, floa
         rated = []
         for values in itertools.product(*listed.values()):
             parameters = dict(zip(listed, values, strict=True))
-            dice = [
+            rates = [
                 _dice(found, truth)
                 for images in drawn
                 for error in (0.0, 0.2, 0.4)
@@ -190,7 +190,7 @@ def choose_parameters(trials: Sequence[Trial]) -> dict[str, tuple[dict[str, floa
                     _answers(images, contour, error, parameters, False)[1], images.truths, strict=True
                 )
             ]
-            rated.append((float(np.mean(dice)), parameters))
+            rated.append((float(np.mean(rates)), parameters))
         dice, parameters = max(rated, key=lambda pair: pair[0])
         best[contour] = parameters, dice
     return best

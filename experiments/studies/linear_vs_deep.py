@@ -77,7 +77,7 @@ PRESETS = {
     "smoke": (
         Sweep(**(_RULE | _QUICK | {"learner": ["logistic", "quadratic_logistic", "forest", "mlp"]}),
               nonlinearity=[0.0, 1.0], inputs=[2, 8]),
-        Sweep(**(_PHANTOM | _QUICK | {"learner": ["logistic", "convex_max_flow"]}), scene="ventricle", inputs=4),
+        Sweep(**(_PHANTOM | _QUICK | {"learner": ["logistic", "convex_max_flow", "mlp"]}), scene="ventricle", inputs=4),
     ),
     "laptop": _sweeps(LARGEST["laptop"], (1, 4, 16), (32,), 10, 4),
     "paper": _sweeps(LARGEST["paper"], (1, 4, 16, 64, 256), (4, 32, 256), 20, 10),
@@ -127,7 +127,7 @@ def slope(columns: Columns, inputs: int, tier: str, order: int = 2) -> Estimate 
         return None
     seeds = sorted(set(found[0.0]) & set(found[1.0]))
     shared = [t for t, values in found.items() if set(seeds) <= set(values)]
-    return estimate([np.polyfit(shared, [found[t][seed] for t in shared], 1)[0] for seed in seeds])
+    return estimate([float(np.polyfit(shared, [found[t][seed] for t in shared], 1)[0]) for seed in seeds])
 
 
 def largest_inputs(columns: Columns, scene: str) -> int | None:
@@ -179,7 +179,7 @@ def _phantom_rows(columns: Columns) -> list[dict[str, Any]]:
         below = [scene for scene, (each, _) in found.items() if each.high < -MATTERS]
         decision = "refuted" if len(above) >= ENOUGH else "supported" if len(below) >= ENOUGH else "undecided"
         seeds = sorted(set.intersection(*(set(values) for _, values in found.values())))
-        mean = estimate([np.mean([values[seed] for _, values in found.values()]) for seed in seeds])
+        mean = estimate([float(np.mean([values[seed] for _, values in found.values()])) for seed in seeds])
         if mean is None:
             continue
         parts = ", ".join(f"{scene} {e.effect:+.3f} [{e.low:+.3f}, {e.high:+.3f}]" for scene, (e, _) in found.items())
@@ -192,7 +192,9 @@ def _phantom_rows(columns: Columns) -> list[dict[str, Any]]:
 def _rule_rows(columns: Columns) -> list[dict[str, Any]]:
     inputs = largest_inputs(columns, NOISE)
     rows: list[dict[str, Any]] = []
-    for tier in TIERS if inputs is not None else ():
+    if inputs is None:
+        return rows
+    for tier in TIERS:
         found = estimate(list(differences(columns, Cell(NOISE, inputs, 1.0), tier).values()))
         rise = slope(columns, inputs, tier)
         if found is None or rise is None:

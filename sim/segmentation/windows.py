@@ -70,7 +70,10 @@ def _models(seed: int) -> dict[str, Callable[[], Any]]:
 
 
 SHALLOW = tuple(_models(0))
-DEEP = {"mlp": ("mlp", {"width": 64, "depth": 2}), "convnet": ("conv", {"width": 16, "depth": 2, "receptive_field": 3})}
+DEEP: dict[str, tuple[str, dict[str, Any]]] = {
+    "mlp": ("mlp", {"width": 64, "depth": 2}),
+    "convnet": ("conv", {"width": 16, "depth": 2, "receptive_field": 3}),
+}
 
 
 def fit_windows(

@@ -28,10 +28,10 @@ def test_errors_are_shares_of_the_radius():
     for error in (0.2, 0.4):
         moved = wrong_start(DISC, "displaced", error, direction=np.pi / 2)
         middle = np.array([index[moved].mean() for index in (DOWN, RIGHT)])
-        assert middle == pytest.approx([16 * error, 0], abs=0.3)  # a third of a pixel: rounding to pixels
+        assert middle == pytest.approx([16 * error, 0], abs=0.5)  # a mask moves by whole pixels along an axis
         for kind, factor in (("small", 1 - error), ("large", 1 + error)):
             radius = np.sqrt(wrong_start(DISC, kind, error).sum() / np.pi)
-            assert radius == pytest.approx(16 * factor, abs=0.3)
+            assert radius == pytest.approx(16 * factor, abs=0.5)
 
 
 @pytest.mark.parametrize(
