@@ -14,4 +14,12 @@ def measure_of(family: str) -> Measure:
     Raises:
         KeyError: no such family.
     """
+    if family == "edge_map":
+        from experiments.measures import edge_map
+
+        return edge_map.measure
+    if family == "linear_vs_deep":
+        from experiments.measures import linear_vs_deep
+
+        return linear_vs_deep.measure
     raise KeyError(family)

@@ -1,6 +1,16 @@
 """Studies by name. To add one, write a file beside this one and a line here."""
 
 from experiments.spec import Study
-from experiments.studies import codebook, digits, grid, heads
+from experiments.studies import codebook, digits, edge_map, grid, heads, linear_vs_deep
 
-STUDIES: dict[str, Study] = {study.name: study for study in (codebook.STUDY, heads.STUDY, grid.STUDY, digits.STUDY)}
+STUDIES: dict[str, Study] = {
+    study.name: study
+    for study in (
+        codebook.STUDY,
+        heads.STUDY,
+        grid.STUDY,
+        digits.STUDY,
+        edge_map.STUDY,
+        linear_vs_deep.STUDY,
+    )
+}
