@@ -36,6 +36,8 @@ FAMILY = Family(
         Factor("nonlinearity", float, 0.0, rule("must be in [0, 1]", lambda t: 0 <= t <= 1),
                "share of the rule's score that is a product of pixels; phantoms ignore it"),
         Factor("product_order", int, 2, rule("must be 2 or 3", lambda k: k in (2, 3)), "pixels in the product"),
+        Factor("steps_times", int, 1, rule("must be 1 or 4", lambda k: k in (1, 4)),
+               "multiple of the usual training steps of deep learners"),
         "noise",
         "inputs",
         "test_items",

@@ -13,25 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.families.linear_vs_deep import RULE
-from experiments.spec import Trial
+from experiments.measures.linear_vs_deep_recipes import Recipe, candidates, recipe
+from experiments.spec import Sweep, Trial
 from experiments.tasks import key_words
 from sim.generators.patch_rules import SIZE, WINDOW, PatchRuleSpec, draw_ruled_images
 from sim.generators.phantoms.registry import PHANTOM_GENERATORS, PHANTOMS, reference
 from sim.metrics.masks import segmentation_scores
 from sim.segmentation.protocol import Examples, run
 from sim.segmentation.registry import SEGMENTERS
-from sim.segmentation.windows import fit_windows, windows_of
+from sim.segmentation.windows import DEEP, fit_windows, windows_of
 from sim.theory.patch_rules import bayes_accuracy, linear_ceiling, regression_limit
 
 GRID_SIZE, VALIDATION = 64, 8  # pixels of a phantom's side, images
-WINDOWS = {"quadratic_linear": 5, "quadratic_logistic": 5}  # pixels, on phantoms; others see 9
 SAMPLE = 8_000  # training windows on phantoms
-SETTINGS: dict[str, dict[str, Any]] = {  # of whole systems, where the default is not taken
-    "random_forest": {"place": True},
-    "logistic_regression": {"place": True},
-    "unet": {"depth": 1, "steps": 200},
-}
-RATE = 3e-3  # of deep window learners; on seed 900000, 1e-3 stayed at chance on products of three
 
 
 class _Data(NamedTuple):
@@ -64,7 +58,9 @@ def _draw(trial: Trial) -> _Data:
     return _Data(images, labels, factors["inputs"], PHANTOMS[factors["scene"]].num_labels)
 
 
-def _label_windows(data: _Data, learner: str, window: int, seed: int, sample: int | None) -> NDArray[np.int32]:
+def _label_windows(
+    data: _Data, learner: str, window: int, seed: int, sample: int | None, options: Recipe
+) -> NDArray[np.int32]:
     """Label maps of the images after the training ones, by a learner of windows."""
     wide = (data.images.shape[1] - data.labels.shape[1]) // 2  # what an image holds beyond its labelled pixels
     margin = window // 2 - wide
@@ -73,7 +69,7 @@ def _label_windows(data: _Data, learner: str, window: int, seed: int, sample: in
     if sample is not None and len(seen) > sample:
         some = np.random.default_rng(seed).choice(len(seen), sample, replace=False)
         seen, known = seen[some], known[some]
-    predict = fit_windows(learner, seen, known, data.classes, seed, learning_rate=RATE)
+    predict = fit_windows(learner, seen, known, data.classes, seed, **options)
     others = padded[data.inputs :]
     return np.concatenate([predict(windows_of(image[None], window)) for image in others]).reshape(
         len(others), *data.labels.shape[1:]
@@ -89,18 +85,26 @@ def mean_dice(answers: NDArray[np.int32], truths: NDArray[np.int32], classes: in
     ]))  # fmt: skip
 
 
-def _answer(trial: Trial, data: _Data) -> NDArray[np.int32]:
+def _answer(trial: Trial, data: _Data, chosen: Recipe) -> NDArray[np.int32]:
     factors = dict(trial.factors)
-    learner, on_rule = factors["learner"], factors["scene"] == RULE
+    learner, on_rule, times = factors["learner"], factors["scene"] == RULE, factors["steps_times"]
     seed = int(key_words(trial.identity, "model")[0] % 100_000)
+    options = dict(chosen)
     if learner in SEGMENTERS:
-        if on_rule:
-            raise ValueError(f"learner must be one of windows on scene {RULE}, got {learner}")
+        if "steps" in options:
+            options["steps"] *= times
         examples = Examples(data.images[: data.inputs], data.labels[: data.inputs], data.classes)
-        found = run(SEGMENTERS[learner], examples, data.images[data.inputs :], seed, **SETTINGS.get(learner, {}))
+        found = run(SEGMENTERS[learner], examples, data.images[data.inputs :], seed, **options)
         return np.asarray(found, dtype=np.int32)
-    window = WINDOW if on_rule else WINDOWS.get(learner, 9)
-    return _label_windows(data, learner, window, seed, None if on_rule else SAMPLE)
+    window = options.pop("window", WINDOW)
+    if learner in DEEP:
+        options["steps_times"] = times
+    return _label_windows(data, learner, window, seed, None if on_rule else SAMPLE, options)
+
+
+def _score(scene: str, answers: NDArray[np.int32], data: _Data) -> float:
+    truths = data.labels[data.inputs :]
+    return float((answers == truths).mean()) if scene == RULE else mean_dice(answers, truths, data.classes)
 
 
 def _limits(nonlinearity: float, order: int, noise: float) -> dict[str, float]:
@@ -118,7 +122,7 @@ def measure(trials: Sequence[Trial]) -> list[dict[str, Any]]:
     `score` and `validation_score` are pixel accuracy on the rule's images and mean Dice on phantoms.
 
     Raises:
-        ValueError: a whole system on the rule's images.
+        ValueError: a learner that has no recipe on the scene, such as a whole system on the rule's images.
     """
     scores: list[dict[str, Any]] = [{}] * len(trials)
     order = sorted(range(len(trials)), key=lambda number: trials[number].data_identity)
@@ -128,7 +132,8 @@ def measure(trials: Sequence[Trial]) -> list[dict[str, Any]]:
         factors = dict(trial.factors)
         if data is None or trial.data_identity != identity:
             identity, data = trial.data_identity, _draw(trial)
-        answers, truths = _answer(trial, data), data.labels[data.inputs :]
+        chosen = recipe(factors["scene"], factors["learner"])
+        answers, truths = _answer(trial, data, chosen), data.labels[data.inputs :]
         parts = {"validation_": slice(None, VALIDATION), "": slice(VALIDATION, None)}
         row: dict[str, Any] = {}
         for name, part in parts.items():
@@ -142,3 +147,29 @@ def measure(trials: Sequence[Trial]) -> list[dict[str, Any]]:
             row["labelled_pixels"] = data.inputs * SIZE**2
         scores[number] = row
     return scores
+
+
+def _tuning_trials(scene: str, learner: str, seed: int) -> list[Trial]:
+    task: dict[str, Any] = {"generator": "linear_vs_deep", "scene": scene, "learner": learner, "seeds": [seed]}
+    if scene != RULE:
+        return Sweep(**task, inputs=32, test_items=4).trials()
+    task |= {"noise": 0.3, "inputs": 64, "test_items": 32}
+    cubic = Sweep(**task, nonlinearity=1.0, product_order=3)
+    return [*Sweep(**task, nonlinearity=[0.0, 1.0]).trials(), *cubic.trials()]
+
+
+def choose_recipes(scene: str, seed: int = 900_001, learners: Sequence[str] = ()) -> dict[str, list[float]]:
+    """Mean score of every candidate of every learner on one scene: on 12 images of a phantom, or on 40 of the rule's at
+    t = 0, t = 1 and with products of three. `CHOSEN` holds the number of each learner's best, the first of equal ones.
+
+    Args:
+        scene: one of the family. seed: from 900000 on, which no result uses. learners: those to rate; all by default.
+    """
+    known, rated = candidates(scene), dict[str, list[float]]()
+    for learner in learners or known:
+        tasks = [(trial, _draw(trial)) for trial in _tuning_trials(scene, learner, seed)]
+        rated[learner] = [
+            float(np.mean([_score(scene, _answer(trial, data, each), data) for trial, data in tasks]))
+            for each in known[learner]
+        ]
+    return rated

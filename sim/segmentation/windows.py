@@ -23,7 +23,7 @@ Floats: TypeAlias = NDArray[np.float32]
 Labels: TypeAlias = NDArray[np.int32]
 Predict: TypeAlias = Callable[[Floats], Labels]  # windows (pixels, window, window) -> labels (pixels,)
 MOST = {"support_vectors": 4_000, "forest": 8_000}  # windows that the slow learners see
-DEEP_STEPS, DEEP_BATCH = 3_000, 128
+DEEP_STEPS, LEAST_STEPS, DEEP_BATCH = 3_000, 1_000, 128
 
 
 def windows_of(images: ArrayLike, window: int) -> Floats:
@@ -49,27 +49,29 @@ def windows_of(images: ArrayLike, window: int) -> Floats:
     return np.ascontiguousarray(found).reshape(-1, window, window)
 
 
-def _models(seed: int) -> dict[str, Callable[[], Any]]:
-    """scikit-learn models by name; the smallest regularisation that keeps them determined."""
-
-    def logistic() -> Any:
-        return LogisticRegression(C=1.0, max_iter=500, tol=1e-3)
-
-    return {
-        "linear": lambda: RidgeClassifier(alpha=1.0),
-        "logistic": logistic,
-        "quadratic_linear": lambda: make_pipeline(
-            PolynomialFeatures(2, include_bias=False), StandardScaler(), RidgeClassifier(alpha=1.0)
-        ),
-        "quadratic_logistic": lambda: make_pipeline(
-            PolynomialFeatures(2, include_bias=False), StandardScaler(), logistic()
-        ),
-        "forest": lambda: RandomForestClassifier(30, min_samples_leaf=2, random_state=seed),
-        "support_vectors": lambda: SVC(C=3.0, gamma="scale"),
-    }
+SETTINGS = {  # what may be set of each, and its usual value
+    "linear": 1.0, "logistic": 1.0, "quadratic_linear": 1.0, "quadratic_logistic": 1.0, "forest": 2,
+    "support_vectors": 3.0,
+}  # fmt: skip
 
 
-SHALLOW = tuple(_models(0))
+def _model(learner: str, seed: int, setting: float) -> Any:
+    """A scikit-learn model by name."""
+    if learner == "forest":
+        return RandomForestClassifier(30, min_samples_leaf=int(setting), random_state=seed)
+    if learner == "support_vectors":
+        return SVC(C=setting, gamma="scale")
+    model = (
+        RidgeClassifier(alpha=setting)
+        if learner.endswith("linear")
+        else LogisticRegression(C=setting, max_iter=500, tol=1e-3)
+    )
+    if learner.startswith("quadratic"):
+        return make_pipeline(PolynomialFeatures(2, include_bias=False), StandardScaler(), model)
+    return model
+
+
+SHALLOW = tuple(SETTINGS)
 DEEP: dict[str, tuple[str, dict[str, Any]]] = {
     "mlp": ("mlp", {"width": 64, "depth": 2}),
     "convnet": ("conv", {"width": 16, "depth": 2, "receptive_field": 3}),
@@ -85,7 +87,8 @@ def fit_windows(
     *,
     learning_rate: float = 3e-3,
     weight_decay: float = 1e-4,
-    steps: int = DEEP_STEPS,
+    steps_times: int = 1,
+    setting: float | None = None,
 ) -> Predict:
     """Fit one learner.
 
@@ -94,7 +97,10 @@ def fit_windows(
             a fully connected last layer.
         windows: shape (pixels, window, window). labels: int, one a window, below `classes`.
         seed: of whatever the learner draws.
-        learning_rate, weight_decay, steps: of deep learners; `steps` is a budget, training ends when the loss is flat.
+        learning_rate, weight_decay: of deep learners, which train until the loss is flat, for `DEEP_STEPS` at most.
+        steps_times: multiplies that budget, and the steps before a loss may be called flat.
+        setting: of the others, by default as in `SETTINGS`: weight of the ridge (linear), inverse weight of the penalty
+            (logistic), pixels in a leaf (forest), cost of an error (support vectors).
 
     Returns:
         windows -> int32 labels.
@@ -118,15 +124,16 @@ def fit_windows(
         if len(seen) > most:
             some = np.random.default_rng(seed).choice(len(seen), most, replace=False)
             seen, answers = seen[some], answers[some]
-        model = _models(seed)[learner]().fit(seen, answers)
+        model = _model(learner, seed, SETTINGS[learner] if setting is None else setting).fit(seen, answers)
         return lambda raw: np.asarray(model.predict(scale(raw).reshape(len(raw), -1)), dtype=np.int32)
     network, shape = DEEP[learner]
     side = windows.shape[1]
     settings = NetworkSettings(network, "dense", (side, side), 1, classes, **shape)
-    plan = Plan(settings, TrainSettings(batch_size=DEEP_BATCH, min_steps=1000))
+    plan = Plan(settings, TrainSettings(batch_size=DEEP_BATCH, min_steps=LEAST_STEPS * steps_times))
     trained = train_networks(
-        plan, scale(windows), known, seeds=[seed], learning_rates=learning_rate, weight_decay=weight_decay, steps=steps
-    )
+        plan, scale(windows), known, seeds=[seed], learning_rates=learning_rate, weight_decay=weight_decay,
+        steps=DEEP_STEPS * steps_times,
+    )  # fmt: skip
 
     def predict(raw: Floats) -> Labels:
         return np.asarray(committee_probabilities(trained, scale(raw))[:, 0].argmax(axis=-1), dtype=np.int32)

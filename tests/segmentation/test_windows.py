@@ -27,7 +27,7 @@ def test_a_learner_learns_what_it_can_express(learner):
     chance, some = 0.56, 0.8  # 1,000 test windows: four standard errors above 1/2, and far above it
     for rule in ("linear", "product"):
         windows, labels = draw(rule, 1500, 0)
-        predict = fit_windows(learner, windows, labels, 2, seed=3, steps=1200)
+        predict = fit_windows(learner, windows, labels, 2, seed=3)
         others, truth = draw(rule, 1000, 1)
         accuracy = np.mean(predict(others) == truth)
         if rule == "product" and learner in ("linear", "logistic"):
