@@ -101,8 +101,8 @@ CAPTION = (
     "minus Dice from a start that is wrong by a share of the radius (displaced, too small and too large, a third "
     "each), on the same images and the same edge maps, with and without a touching neighbour. Dotted: .02, below "
     "which a method holds, and .05, above which it is refuted. Right: what the edge map of another image costs from "
-    "the true start, on the same scale. Bars: 95% intervals over seeds. Chan-Vese and the arms of [18] use no edge "
-    "map."
+    "the true start, on the same scale. Points of one error stand side by side. Bars: 95% intervals over seeds. "
+    "Chan-Vese and the arms of [18] use no edge map."
 )
 ALTERNATIVE = (
     "Three panels on one scale, loss of Dice. Left and middle: against the error of the start, one curve with its own "

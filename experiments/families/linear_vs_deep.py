@@ -15,23 +15,30 @@ OTHERS = {  # neither linear in pixels nor deep: on the rule's images, and on ph
     "phantoms": ("random_forest", "logistic_regression", "convex_max_flow", "fitting_and_contour"),
 }
 DEEP = {RULE: ("mlp", "convnet"), "phantoms": ("mlp", "unet")}
-SECONDS = {  # of one trial on one core, on a phantom; a quarter of it on the rule's images
-    "linear": 0.3, "logistic": 0.6, "quadratic_linear": 2.5, "quadratic_logistic": 3.5, "forest": 1.5,
-    "support_vectors": 1.5, "mlp": 3.0, "convnet": 5.0, "random_forest": 3.5, "logistic_regression": 0.7,
-    "convex_max_flow": 0.5, "fitting_and_contour": 3.0, "unet": 15.0,
+SECONDS = {  # of one trial on one core: on a phantom with 32 images, on the rule's with 64
+    "phantoms": {
+        "linear": 0.3, "logistic": 0.3, "quadratic_logistic": 1.5, "random_forest": 3.2, "logistic_regression": 0.5,
+        "convex_max_flow": 0.4, "fitting_and_contour": 2.5, "mlp": 2.0, "unet": 6.0,
+    },
+    RULE: {
+        "linear": 0.03, "logistic": 0.03, "quadratic_linear": 0.1, "quadratic_logistic": 0.1, "forest": 0.8,
+        "support_vectors": 0.8, "mlp": 0.7, "convnet": 1.3,
+    },
 }  # fmt: skip
+LEARNERS = tuple(dict.fromkeys(name for known in SECONDS.values() for name in known))
 
 
 def _seconds(factors: Mapping[str, Any]) -> float:
-    share = 0.25 if factors["scene"] == RULE else 1.0
-    return float(share * SECONDS[factors["learner"]])
+    scene, learner = factors["scene"], factors["learner"]
+    known = SECONDS[RULE if scene == RULE else "phantoms"].get(learner, 1.0)
+    return float(known * (factors["steps_times"] if learner in (*DEEP[RULE], *DEEP["phantoms"]) else 1))
 
 
 FAMILY = Family(
     name="linear_vs_deep",
     summary="linear, quadratic, other and deep learners on rules of chosen nonlinearity and on phantoms",
     factors=(
-        Factor("learner", str, "logistic", one_of(SECONDS), "what labels the pixels"),
+        Factor("learner", str, "logistic", one_of(LEARNERS), "what labels the pixels"),
         Factor("scene", str, RULE, one_of((RULE, *PHANTOMS)), "noise with labels by a rule, or a phantom of 64 pixels"),
         Factor("nonlinearity", float, 0.0, rule("must be in [0, 1]", lambda t: 0 <= t <= 1),
                "share of the rule's score that is a product of pixels; phantoms ignore it"),

@@ -33,7 +33,60 @@ ON_PHANTOMS: dict[str, tuple[Recipe, ...]] = {
     "fitting_and_contour": ({}, {"blur": 2.0}, {"scale": 6.0}),
     "unet": (_UNET, {**_UNET, "learning_rate": 1e-2}, {**_UNET, "learning_rate": 1e-2, "levels": 2}),
 }
-CHOSEN: dict[str, dict[str, int]] = {}  # scene -> learner -> number of the winner
+CHOSEN: dict[str, dict[str, int]] = {  # scene -> learner -> number of the winner
+    "rule": {
+        "linear": 2,
+        "logistic": 1,
+        "quadratic_linear": 0,
+        "quadratic_logistic": 0,
+        "forest": 2,
+        "support_vectors": 0,
+        "mlp": 1,
+        "convnet": 1,
+    },
+    "ventricle": {
+        "linear": 2,
+        "logistic": 2,
+        "quadratic_logistic": 0,
+        "mlp": 1,
+        "random_forest": 0,
+        "logistic_regression": 1,
+        "convex_max_flow": 2,
+        "fitting_and_contour": 0,
+        "unet": 0,
+    },
+    "liver": {
+        "linear": 2,
+        "logistic": 2,
+        "quadratic_logistic": 0,
+        "mlp": 2,
+        "random_forest": 1,
+        "logistic_regression": 0,
+        "convex_max_flow": 2,
+        "fitting_and_contour": 1,
+        "unet": 0,
+    },
+    "tumour": {
+        "linear": 0,
+        "logistic": 2,
+        "quadratic_logistic": 0,
+        "mlp": 1,
+        "random_forest": 2,
+        "logistic_regression": 2,
+        "convex_max_flow": 1,
+        "fitting_and_contour": 0,
+        "unet": 1,
+    },
+    "cells": {
+        "linear": 0,
+        "logistic": 0,
+        "quadratic_logistic": 0,
+        "mlp": 1,
+        "random_forest": 2,
+        "logistic_regression": 1,
+        "convex_max_flow": 2,
+    },
+}
 
 
 def candidates(scene: str) -> dict[str, tuple[Recipe, ...]]:

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from experiments.measuring import is_measured, make_row
 from experiments.store import Store
 from experiments.studies.registry import STUDIES
 from paper_figures.report import write_report
@@ -28,7 +27,7 @@ def make_rows(study):
     rows = []
     for trial in STUDIES[study].trials("smoke"):
         factors = dict(trial.factors)
-        if is_measured(trial):
+        if trial.is_measured:
             names = ("score", "validation_score", "dice", "dice_other", "start_dice")
             limits = ("bayes_known", "linear_ceiling", "regression_limit")
             scores = dict(zip(names, generator.uniform(0.6, 0.9, len(names)), strict=True)) | dict.fromkeys(limits, 0.9)
