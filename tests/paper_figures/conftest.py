@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from experiments.measuring import make_row
 from experiments.store import Store
 from experiments.studies.registry import STUDIES
 from paper_figures.report import write_report
