@@ -36,8 +36,8 @@ ON_PHANTOMS: dict[str, tuple[Recipe, ...]] = {
 CHOSEN: dict[str, dict[str, int]] = {  # scene -> learner -> number of the winner
     "rule": {
         "linear": 2,
-        "logistic": 1,
-        "quadratic_linear": 0,
+        "logistic": 2,
+        "quadratic_linear": 2,
         "quadratic_logistic": 0,
         "forest": 2,
         "support_vectors": 0,
@@ -85,6 +85,19 @@ CHOSEN: dict[str, dict[str, int]] = {  # scene -> learner -> number of the winne
         "random_forest": 2,
         "logistic_regression": 1,
         "convex_max_flow": 2,
+        "fitting_and_contour": 1,
+        "unet": 1,
+    },
+    "membranes": {
+        "linear": 2,
+        "logistic": 2,
+        "quadratic_logistic": 2,
+        "mlp": 1,
+        "random_forest": 2,
+        "logistic_regression": 2,
+        "convex_max_flow": 1,
+        "fitting_and_contour": 2,
+        "unet": 2,
     },
 }
 
