@@ -31,7 +31,8 @@ LEARNERS = tuple(dict.fromkeys(name for known in SECONDS.values() for name in kn
 def _seconds(factors: Mapping[str, Any]) -> float:
     scene, learner = factors["scene"], factors["learner"]
     known = SECONDS[RULE if scene == RULE else "phantoms"].get(learner, 1.0)
-    return float(known * (factors["steps_times"] if learner in (*DEEP[RULE], *DEEP["phantoms"]) else 1))
+    share = 0.25 + 0.75 * factors["inputs"] / (64 if scene == RULE else 32)
+    return float(share * known * (factors["steps_times"] if learner in (*DEEP[RULE], *DEEP["phantoms"]) else 1))
 
 
 FAMILY = Family(

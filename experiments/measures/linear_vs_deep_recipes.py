@@ -40,9 +40,9 @@ CHOSEN: dict[str, dict[str, int]] = {  # scene -> learner -> number of the winne
         "quadratic_linear": 2,
         "quadratic_logistic": 0,
         "forest": 2,
-        "support_vectors": 0,
+        "support_vectors": 2,
         "mlp": 1,
-        "convnet": 1,
+        "convnet": 0,
     },
     "ventricle": {
         "linear": 2,
