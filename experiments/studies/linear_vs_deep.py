@@ -1,7 +1,7 @@
 """Study `linear_vs_deep`: linear, quadratic and other non-deep methods against deep ones, tier by tier.
 
     capsim run linear_vs_deep --preset smoke      seconds
-    capsim run linear_vs_deep --preset laptop     the reference run, about seven minutes on two cores
+    capsim run linear_vs_deep --preset laptop     the reference run, five to six minutes on two cores
 Expected: deep learners beat what is linear in raw pixels as the labels turn into products of pixels, but not what is
 linear in products of two; on phantoms the answer depends on the tier. Recipes of both sides come from grids of equal
 size (`experiments.measures.linear_vs_deep.choose_recipes`).
