@@ -15,8 +15,10 @@ from paper_figures import (
     examples,
     heads,
     linear_vs_deep,
+    metric_gap,
     phase_map,
     survey_curve,
+    table1,
     theory,
 )
 from paper_figures.source import MissingRows, Source
@@ -52,6 +54,8 @@ FIGURES: dict[str, Figure] = {
         Figure(digits.NAME, digits.SUMMARY, ("digits",), digits.draw),
         Figure(edge_map.NAME, edge_map.SUMMARY, ("edge_map",), edge_map.draw),
         Figure(linear_vs_deep.NAME, linear_vs_deep.SUMMARY, ("linear_vs_deep",), linear_vs_deep.draw),
+        Figure(table1.NAME, table1.SUMMARY, (), table1.draw),
+        Figure(metric_gap.NAME, metric_gap.SUMMARY, ("metric_gap",), metric_gap.draw),
     )
 }
 
