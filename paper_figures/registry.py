@@ -13,8 +13,10 @@ from paper_figures import (
     collapse,
     digits,
     downsampling,
+    edge_map,
     examples,
     heads,
+    linear_vs_deep,
     macros,
     metric_gap,
     phase_map,
@@ -57,12 +59,14 @@ FIGURES: dict[str, Figure] = {
         Figure(collapse.NAME, collapse.SUMMARY, ("codebook",), collapse.draw),
         Figure(theory.NAME, theory.SUMMARY, ("codebook",), theory.draw),
         Figure(digits.NAME, digits.SUMMARY, ("digits",), digits.draw),
-        Figure(table1.NAME, table1.SUMMARY, (), table1.draw),
+        Figure(downsampling.NAME, downsampling.SUMMARY, ("downsampling",), downsampling.draw),
+        Figure(refinement.NAME, refinement.SUMMARY, ("refinement",), refinement.draw),
+        Figure(linear_vs_deep.NAME, linear_vs_deep.SUMMARY, ("linear_vs_deep",), linear_vs_deep.draw),
+        Figure(edge_map.NAME, edge_map.SUMMARY, ("edge_map",), edge_map.draw),
         Figure(metric_gap.NAME, metric_gap.SUMMARY, ("metric_gap",), metric_gap.draw),
+        Figure(table1.NAME, table1.SUMMARY, (), table1.draw),
         Figure(synthesis.NAME, synthesis.SUMMARY, tuple(STUDIES), synthesis.draw),
         Figure(macros.NAME, macros.SUMMARY, tuple(STUDIES), macros.draw, picture=False),
-        Figure(refinement.NAME, refinement.SUMMARY, ("refinement",), refinement.draw),
-        Figure(downsampling.NAME, downsampling.SUMMARY, ("downsampling",), downsampling.draw),
     )
 }
 

@@ -1,11 +1,13 @@
 """Measured families by name. To add one, write a file beside this one and a line here."""
 
-from experiments.families import downsampling, metric_gap, refinement
+from experiments.families import downsampling, edge_map, linear_vs_deep, metric_gap, refinement
 from experiments.families.family import Family
 
 _ALL: tuple[Family, ...] = (
     metric_gap.FAMILY,
     refinement.FAMILY,
     downsampling.FAMILY,
+    edge_map.FAMILY,
+    linear_vs_deep.FAMILY,
 )
 FAMILIES: dict[str, Family] = {family.name: family for family in _ALL}

@@ -1,7 +1,17 @@
 """Studies by name. To add one, write a file beside this one and a line here."""
 
 from experiments.spec import Study
-from experiments.studies import codebook, digits, downsampling, grid, heads, metric_gap, refinement
+from experiments.studies import (
+    codebook,
+    digits,
+    downsampling,
+    edge_map,
+    grid,
+    heads,
+    linear_vs_deep,
+    metric_gap,
+    refinement,
+)
 
 _ALL = (
     codebook.STUDY,
@@ -10,6 +20,8 @@ _ALL = (
     digits.STUDY,
     downsampling.STUDY,
     refinement.STUDY,
+    linear_vs_deep.STUDY,
+    edge_map.STUDY,
     metric_gap.STUDY,
 )
 STUDIES: dict[str, Study] = {study.name: study for study in _ALL}
