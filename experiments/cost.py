@@ -1,6 +1,7 @@
 """What a run will cost: operations of a trial, and from them seconds and memory, before anything is trained."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import jax
@@ -9,7 +10,7 @@ import numpy as np
 from experiments.spec import Study, Trial, trial_of
 from experiments.store import COMMITTED, Store, settled
 from experiments.tasks import Task, make_task
-from sim.networks.registry import NetworkSettings, num_parameters
+from sim.networks.registry import PIXELWISE, NetworkSettings, num_parameters
 from sim.population import EVALUATION_CHUNK, Settings, draw_member
 
 OVERHEAD = 5e9  # operations in the time that drawing, scoring and storing a trial take, about a twentieth of a second
@@ -46,15 +47,27 @@ def predicted_cost(trial: Trial, task: Task) -> float:
     """Operations of a trial that uses its whole budget of steps: for the order of trials and the time that is left.
 
     A step costs 6 operations a weight and image (forward 2, backward 4); a weight that is shared over pixels or tiles
-    is used once for each.
+    is used once for each. A U-Net is counted by its finest scale, with as many weights at each of the coarser ones as
+    make up for their fewer pixels.
     """
     learner, factors = task.settings.learner, dict(trial.factors)
     if isinstance(learner, str):
         return OVERHEAD
     rows, columns = learner.image_shape
-    uses = rows * columns if learner.network == "conv" else learner.units if learner.head == "shared" else 1
     images = 6.0 * factors["batch_size"] * factors["max_steps"] + 2.0 * factors["test_items"]
-    return OVERHEAD + images * uses * num_parameters(learner)
+    return OVERHEAD + images * _products(learner)
+
+
+def _products(learner: NetworkSettings) -> float:
+    """Weights of a network, each as often as one image uses it."""
+    rows, columns = learner.image_shape
+    if learner.network != "unet":
+        uses = rows * columns if learner.network in PIXELWISE else learner.units if learner.head == "shared" else 1
+        return float(uses * num_parameters(learner))
+    # twice the channels make four times the weights of a level, each used by a quarter of the pixels
+    finest = num_parameters(replace(learner, levels=0))
+    joined = 9 * 2 * learner.width**2 + 8 * learner.width**2  # of a level on the way up: its first convolution, its growing
+    return float(rows * columns * (finest * (learner.levels + 1) + joined * learner.levels))
 
 
 def _kind(trial: Trial) -> Kind:

@@ -14,6 +14,8 @@ from experiments.factors import (
     CONDITIONS,
     FACTORS,
     GENERATOR_FACTORS,
+    NOMINAL,
+    PIXELWISE,
     RECIPE_NUMBERS,
     RECIPES,
     Factor,
@@ -68,9 +70,10 @@ class Trial:
     @cached_property
     def data_identity(self) -> str:
         """The same hash over what sets the images alone: networks of one cell share their data bit for bit, and a
-        relabelling renames the maps of the very same images."""
+        relabelling, a frame or labels that never occur leave the images as they are."""
         values = dict(self.factors)
-        names = {"generator", "inputs", "test_items", *GENERATOR_FACTORS[values["generator"]]} - {"relabelled"}
+        generator = values["generator"]
+        names = {"generator", "inputs", "test_items", *GENERATOR_FACTORS[generator]} - set(NOMINAL.get(generator, ()))
         data = {name: value for name, value in values.items() if name in names}
         return _digest({"version": ALGORITHM_VERSION, "data": data, "seed": self.seed})
 
@@ -87,7 +90,7 @@ class Trial:
         """
         values = dict(self.factors)
         label = str(values["network"]) + str(values.get("receptive_field", ""))
-        usual = "shared" if "receptive_field" in values else None
+        usual = "shared" if values["network"] in PIXELWISE else None
         if _has_several_units(values) and "head" in values and values["head"] != usual:
             label += "/" + values["head"]
         label += RECIPES[values["recipe"]] if "recipe" in values else ""
@@ -142,9 +145,9 @@ def _complete(cell: dict[str, Any], resolve: Resolve) -> dict[str, Any]:
     if cell.get("field") == "ising" and cell["labels"] != 2:
         raise UsageError(f"labels must be 2 for field ising, got {cell['labels']}")
     if "head" in cell:
-        several, convolutional = _has_several_units(cell), "receptive_field" in cell
+        several, pixelwise = _has_several_units(cell), cell["network"] in PIXELWISE and "tiles" not in cell
         if cell["head"] is None:
-            cell["head"] = "jway" if not several else "shared" if convolutional and "rows" in cell else "dense"
+            cell["head"] = "jway" if not several else "shared" if pixelwise else "dense"
         if cell["head"] != "jway" and not several:
             raise UsageError(f"head must be jway for {cell['generator']}, got {cell['head']!r}")
     missing = [name for name in RECIPE_NUMBERS if name in cell and cell[name] is None]

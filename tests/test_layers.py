@@ -18,6 +18,7 @@ ORDER = (
     ("sim.generators",),
     ("sim.theory",),
     ("sim.metrics",),
+    ("sim.dictionary_learner",),
     ("sim.learners",),
     ("sim.networks",),
     ("sim.training",),
