@@ -1,7 +1,6 @@
 """What a run will cost: operations of a trial, and from them seconds and memory, before anything is trained."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Protocol
 
 import jax
@@ -10,7 +9,7 @@ import numpy as np
 from experiments.spec import Study, Trial, trial_of
 from experiments.store import COMMITTED, Store, settled
 from experiments.tasks import Task, make_task
-from sim.networks.registry import PIXELWISE, NetworkSettings, num_parameters
+from sim.networks.registry import NetworkSettings, num_parameters
 from sim.population import EVALUATION_CHUNK, Settings, draw_member
 
 OVERHEAD = 5e9  # operations in the time that drawing, scoring and storing a trial take, about a twentieth of a second
@@ -47,27 +46,29 @@ def predicted_cost(trial: Trial, task: Task) -> float:
     """Operations of a trial that uses its whole budget of steps: for the order of trials and the time that is left.
 
     A step costs 6 operations a weight and image (forward 2, backward 4); a weight that is shared over pixels or tiles
-    is used once for each. A U-Net is counted by its finest scale, with as many weights at each of the coarser ones as
-    make up for their fewer pixels.
+    is used once for each, at the scale where it stands.
     """
     learner, factors = task.settings.learner, dict(trial.factors)
     if isinstance(learner, str):
         return OVERHEAD
-    rows, columns = learner.image_shape
     images = 6.0 * factors["batch_size"] * factors["max_steps"] + 2.0 * factors["test_items"]
     return OVERHEAD + images * _products(learner)
 
 
 def _products(learner: NetworkSettings) -> float:
-    """Weights of a network, each as often as one image uses it."""
+    """Weights of a network, each as often as one image uses it; biases of a U-Net are left out."""
     rows, columns = learner.image_shape
     if learner.network != "unet":
-        uses = rows * columns if learner.network in PIXELWISE else learner.units if learner.head == "shared" else 1
+        uses = rows * columns if learner.network == "conv" else learner.units if learner.head == "shared" else 1
         return float(uses * num_parameters(learner))
-    # twice the channels make four times the weights of a level, each used by a quarter of the pixels
-    finest = num_parameters(replace(learner, levels=0))
-    joined = 9 * 2 * learner.width**2 + 8 * learner.width**2  # of a level on the way up: its first convolution, its growing
-    return float(rows * columns * (finest * (learner.levels + 1) + joined * learner.levels))
+    total = float(rows * columns * learner.width * learner.classes)
+    for level in range(learner.levels + 1):
+        pixels, width = rows * columns / 4**level, learner.width * 2**level
+        deeper = 9 * width**2 * (learner.depth - 1)
+        total += pixels * (9 * width * (width // 2 if level else 1) + deeper)
+        if level < learner.levels:  # on the way up: growing, 8 width^2 a coarse pixel, and a convolution of both parts
+            total += pixels * (2 * width**2 + 18 * width**2 + deeper)
+    return total
 
 
 def _kind(trial: Trial) -> Kind:

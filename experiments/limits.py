@@ -46,7 +46,9 @@ def _limits(items: tuple[tuple[str, Any], ...]) -> tuple[tuple[str, float], ...]
         "pixel_chance": 2.0**-bits,
         "pixel_bayes_known": MISSING,
     }
-    exact = {"codebook": _codebook, "blocks": _blocks, "fields": _fields, "dictionary": _dictionary}.get(factors["generator"])
+    exact = {"codebook": _codebook, "blocks": _blocks, "fields": _fields, "dictionary": _dictionary}.get(
+        factors["generator"]
+    )
     if exact is not None:
         limits.update(exact(factors))
     return tuple(limits.items())

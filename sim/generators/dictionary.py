@@ -31,7 +31,7 @@ class DictionarySpec:
 
     Attributes:
         grid_size: side of the image without its frame, in pixels.
-        scenes: scenes along a side, each with pixels grid_size / scenes on a side, 16 or more, even: then no two are equal.
+        scenes: scenes along a side, grid_size / scenes pixels on a side: even, 16 or more (then all 1,024 differ).
         frame: pixels of background without noise on every side: outputs that nothing depends on.
         spread: maps that lie far apart, the same for every key, instead of maps drawn by chance.
         max_labels: room for labels.
@@ -61,7 +61,9 @@ class DictionarySpec:
         require_whole("grid_size", self.grid_size, 16, 2**12)
         require_whole("scenes", self.scenes, 1, self.grid_size)
         side = self.grid_size / self.scenes
-        require("grid_size / scenes", "an even whole number >= 16", side, lambda pixels: (pixels >= 16) & (pixels % 2 == 0))
+        require(
+            "grid_size / scenes", "an even whole number >= 16", side, lambda pixels: (pixels >= 16) & (pixels % 2 == 0)
+        )
         require_whole("frame", self.frame, 0, 2**12)
         require_whole("max_labels", self.max_labels, 2, 2**15)
         require_whole("labels", self.labels, 2, self.max_labels)
