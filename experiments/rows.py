@@ -3,6 +3,7 @@
 import importlib.metadata
 import platform
 import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 
 from experiments.batches import Batch
 from experiments.limits import limits_of
-from experiments.records import RANK_COLUMNS
+from experiments.records import COLUMNS, RANK_COLUMNS
 from experiments.spec import Trial
 from sim.networks.registry import NetworkSettings, num_parameters
 from sim.population import Ranks, Results
@@ -64,7 +65,7 @@ def make_rows(study: str, batch: Batch, results: Results, seconds: float) -> lis
             "study": study,
             "arm": trial.arm,
             "seed": trial.seed,
-            "inputs_per_output": factors["inputs"] / 2.0 ** limits["log2_outputs"],
+            "inputs_per_output": _inputs_per_output(factors["inputs"], limits["log2_outputs"]),
             "num_inputs": factors["inputs"],
             "output_units": units * classes,
             "num_parameters": num_parameters(network) if network else 0,
@@ -101,9 +102,19 @@ def _rank_columns(ranks: Ranks, index: int) -> dict[str, Any]:
     return {name: values[there] for name, values in columns.items()}
 
 
+def _inputs_per_output(inputs: int, bits: float) -> float:
+    """I/J; 0 where J is above the largest number."""
+    return inputs / 2.0**bits if bits < sys.float_info.max_exp else 0.0
+
+
 def _rho(accuracy: float, chance: float, ceiling: float) -> float:
     """(A - chance) / (ceiling - chance): NaN where there is nothing to win."""
     return (accuracy - chance) / (ceiling - chance) if ceiling - chance > 1e-12 else float("nan")
+
+
+def stored_factors(trial: Trial) -> dict[str, Any]:
+    """The factors that have a column of their own; all are in `factors_json`."""
+    return {name: value for name, value in trial.factors if name in COLUMNS}
 
 
 def failed_rows(
@@ -112,7 +123,7 @@ def failed_rows(
     """One row a trial that gave no result, with the reason in one line and what the worker was."""
     reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
     return [
-        {**dict(t.factors), "identity": t.identity, "study": study, "arm": t.arm, "seed": t.seed,
+        {**stored_factors(t), "identity": t.identity, "study": study, "arm": t.arm, "seed": t.seed,
          "factors_json": t.factors_json, "status": "failed", "reason": reason, **circumstances}
         for t in trials
     ]  # fmt: skip

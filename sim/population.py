@@ -47,9 +47,10 @@ class Settings:
         test_items: test images a member.
         training: static settings of the optimiser.
         keep_ranks: whether `Results` carry what becomes of each test item; networks with a jway head only.
+        keep_scores: whether they carry the whole score row of each test item too; with `keep_ranks` only.
 
     Raises:
-        ValueError: `keep_ranks` without a jway head.
+        ValueError: `keep_ranks` without a jway head, `keep_scores` without `keep_ranks`.
     """
 
     generator: Generator
@@ -58,11 +59,14 @@ class Settings:
     test_items: int = 4000
     training: TrainSettings = field(default_factory=TrainSettings)
     keep_ranks: bool = False
+    keep_scores: bool = False
 
     def __post_init__(self) -> None:
         head = self.learner if isinstance(self.learner, str) else self.learner.head
         if self.keep_ranks and head != "jway":
             raise ValueError(f"keep_ranks must go with a network with a jway head, got {head!r}")
+        if self.keep_scores and not self.keep_ranks:
+            raise ValueError("keep_scores must go with keep_ranks, got it alone")
 
 
 class Member(NamedTuple):
@@ -97,13 +101,15 @@ class Ranks(NamedTuple):
 
 
 class Results(NamedTuple):
-    """One row a member: test scores, training scores (exact match and unit accuracy), the training record, and ranks
-    where the settings keep them."""
+    """One row a member: test scores, training scores (exact match and unit accuracy), the training record, and, where
+    the settings keep them, ranks and score rows: log probabilities of all classes, padding included, shape (test items,
+    classes), float32."""
 
     test: Scores
     train_accuracy: Array
     info: TrainInfo
     ranks: Ranks | None = None
+    scores: Array | None = None
 
 
 def _head_targets(settings: NetworkSettings, labels: Array, num_labels: Array) -> Array:
@@ -284,7 +290,8 @@ def make_member(settings: Settings) -> Callable[[Member], Results]:
         if not settings.keep_ranks:
             return Results(scores, train_accuracy, info)
         ranks = rank_classes(prediction, num_labels ** generator.units(spec), drawn.test_weights)
-        return Results(scores, train_accuracy, info, ranks)
+        rows = prediction.log_probabilities[:, 0] if settings.keep_scores else None
+        return Results(scores, train_accuracy, info, ranks, rows)
 
     return run
 

@@ -50,7 +50,13 @@ ARMS = tuple(arm_factors(arm) for arm in ARCHITECTURES)
 
 def _crossed(seeds: int, arms: tuple[dict[str, Any], ...] = ARMS, **task: Any) -> tuple[Sweep, ...]:
     """Every nominal setting of a task under every arm and the exact posterior."""
-    shared = {"generator": "dictionary", "grid_size": 16, "inputs": 512, "test_items": 2000, "seeds": seeds} | task
+    shared: dict[str, Any] = {
+        "generator": "dictionary",
+        "grid_size": 16,
+        "inputs": 512,
+        "test_items": 2000,
+        "seeds": seeds,
+    } | task
     return tuple(
         Sweep(**shared, **nominal, **arm) for nominal in NOMINAL.values() for arm in ({"network": "bayes"}, *arms)
     )

@@ -40,8 +40,8 @@ SHARED, DENSE_ARM = ("conv7", "unet"), "mlp/dense+reg"
 
 RULE = """Estimand, per scene law (refine one scene, extend it) x evidence law (noise fixed per pixel; in total, noise
 proportional to the square root of the number of pixels n) x architecture: slope of raw pixel accuracy per doubling of
-n; each seed's least-squares slope on log2 n within a scene family (chains, Ising strips, discs) and I, averaged over those
-that the architecture was run on; t interval over seeds, 99%.
+n; each seed's least-squares slope on log2 n within a scene family (chains, Ising strips, discs) and I, averaged over
+those that the architecture was run on; t interval over seeds, 99%.
 Supported (accuracy falls) if the upper bound is < -.002; refuted if the lower bound is > -.002; else undecided.
 Overall, over the four laws and the architectures conv7, unet and dense: supported if all are supported; refuted if all
 are refuted; conditional if one is supported and one refuted, with the condition "no weight sharing" if conv7 and unet
