@@ -1,4 +1,4 @@
-"""Figure `effective_outputs`: pixel accuracy against the entropy of the label maps, at three nominal numbers of them."""
+"""Figure `effective_outputs`: pixel accuracy against the entropy of the label maps, at three nominal numbers."""
 
 from pathlib import Path
 from typing import Any

@@ -71,7 +71,7 @@ def _beside(noise: float = NOISE) -> tuple[Sweep, ...]:
     return (*spread, *longer)
 
 
-_QUICK = tuple(arm | {"max_steps": 300} for arm in ARMS)
+_QUICK = (arm_factors("mlp/dense+reg") | {"max_steps": 300},)
 PRESETS = {
     "smoke": _crossed(2, _QUICK, bits=[2, 10], noise=NOISE, test_items=200),
     "laptop": (

@@ -30,7 +30,7 @@ CELLS: tuple[dict[str, Any], ...] = (
     {"generator": "dictionary", "labels": 2, "noise": 2.0},
     {"generator": "fields", "field": "chain", "rows": 4, "columns": 32, "labels": 2, "noise": 1.0},
 )
-CHOSEN = {"conv7": (1e-3, 0.0, 0.0), "unet": (1.6e-2, 0.0, 0.0), "mlp/dense+reg": (3e-3, 1.0, 1.0)}
+CHOSEN = {"conv7": (1e-3, 0.0, 0.0), "unet": (1.6e-2, 0.0, 0.0), "mlp/dense+reg": (1e-3, 1.0, 1.0)}
 
 
 def arm_factors(arm: str) -> dict[str, Any]:
