@@ -27,8 +27,8 @@ def dictionary_known(
 
     def answer(images: Array, labels: Array) -> Prediction:
         scenes = split_scenes(images, spec)
-        evidence = (spacing * scenes @ maps.T - 0.5 * spacing**2 * jnp.sum(maps, axis=1)) / power
-        posterior = jax.nn.softmax(jnp.where(listed, evidence, IMPOSSIBLE), axis=-1)
+        evidence = (spacing * scenes @ maps.T - 0.5 * spacing**2 * jnp.sum(maps, axis=1)[None, None]) / power
+        posterior = jax.nn.softmax(jnp.where(listed[None, None], evidence, IMPOSSIBLE), axis=-1)
         share = join_scenes(jnp.clip(posterior @ maps, 1e-7, 1 - 1e-7), spec)  # the frame has exactly 0: background
         log_labels: list[Any] = [jnp.log1p(-share), jnp.where(share > 0, jnp.log(jnp.maximum(share, 1e-7)), IMPOSSIBLE)]
         never = jnp.full((*share.shape, spec.max_labels - 2), IMPOSSIBLE)

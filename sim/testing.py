@@ -89,7 +89,7 @@ _SMALL_SPECS: dict[type, tuple[dict[str, SearchStrategy[Any]], ...]] = {
         )
     ),
     DictionarySpec: (
-        _fixed(grid_size=18, scenes=1, frame=1, spread=False, max_labels=3)
+        _fixed(grid_size=16, scenes=1, frame=1, spread=False, max_labels=3)
         | {"labels": strategies.integers(2, 3), "bits": strategies.integers(2, 10)}
         | {"spacing": _numbers(-4, 4), "noise": _numbers(0.125, 4)},
     ),

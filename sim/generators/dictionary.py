@@ -31,7 +31,8 @@ class DictionarySpec:
 
     Attributes:
         grid_size: side of the image without its frame, in pixels.
-        scenes: scenes along a side, grid_size / scenes pixels on a side: even, 16 or more (then all 1,024 differ).
+        scenes: scenes along a side. A scene has grid_size / scenes pixels on a side, a multiple of 8 and 16 or more:
+            then all 1,024 differ.
         frame: pixels of background without noise on every side: outputs that nothing depends on.
         spread: maps that lie far apart, the same for every key, instead of maps drawn by chance.
         max_labels: room for labels.
@@ -43,7 +44,7 @@ class DictionarySpec:
     Example:
         >>> DictionarySpec(grid_size=16, scenes=4).validated()
         Traceback (most recent call last):
-        ValueError: grid_size / scenes must be an even whole number >= 16, got 4.0
+        ValueError: grid_size / scenes must be a multiple of 8, >= 16, got 4.0
     """
 
     grid_size: int = dataclasses.field(default=16, metadata={"static": True})
@@ -61,9 +62,7 @@ class DictionarySpec:
         require_whole("grid_size", self.grid_size, 16, 2**12)
         require_whole("scenes", self.scenes, 1, self.grid_size)
         side = self.grid_size / self.scenes
-        require(
-            "grid_size / scenes", "an even whole number >= 16", side, lambda pixels: (pixels >= 16) & (pixels % 2 == 0)
-        )
+        require("grid_size / scenes", "a multiple of 8, >= 16", side, lambda pixels: (pixels >= 16) & (pixels % 8 == 0))
         require_whole("frame", self.frame, 0, 2**12)
         require_whole("max_labels", self.max_labels, 2, 2**15)
         require_whole("labels", self.labels, 2, self.max_labels)

@@ -21,7 +21,7 @@ from sim.learners import LEARNERS
 from sim.theory import ceilings, dictionaries
 
 
-@pytest.mark.parametrize("side", [16, 18, 24, 32])
+@pytest.mark.parametrize("side", [16, 24, 32, 40, 48, 64])
 def test_all_scenes_differ_and_are_those_of_the_theory(side):
     maps = scene_maps(side).reshape(-1, side**2)
     other = dictionaries.scene_maps(side, 16, (2, 3, 4, 5))

@@ -132,7 +132,7 @@ def test_smoke_runs_to_verdicts(tmp_path):
     from experiments.runner import run_trials
     from experiments.store import Store
 
-    quick = [t for t in study.STUDY.trials("smoke") if t.arm in ("bayes", "mlp/dense+reg")]
+    quick = [t for t in study.STUDY.trials("smoke") if t.arm == "mlp/dense+reg"]
     table, _ = run_trials("resolution", quick, Store(tmp_path), None)
     rows = judge_study(study.STUDY, table)
     assert {row["arm"] for row in rows} == {"refine/pixel/mlp/dense+reg", "extend/pixel/mlp/dense+reg"}
