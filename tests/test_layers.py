@@ -23,6 +23,7 @@ ORDER = (
     ("sim.networks",),
     ("sim.training",),
     ("sim.memory",),
+    ("sim.member",),
     ("sim.population",),
     ("sim.segmentation",),
     ("sim.analysis",),
@@ -75,7 +76,8 @@ LATE = {
     ("experiments.engines", "experiments.clusters"): "Dask is loaded where it is asked for only",
 }
 TRAINING_SIDE = (
-    "sim.generators", "sim.dictionary_learner", "sim.learners", "sim.networks", "sim.training", "sim.population",
+    "sim.generators", "sim.dictionary_learner", "sim.learners", "sim.networks", "sim.training", "sim.member",
+    "sim.population",
 )  # fmt: skip
 
 
@@ -188,7 +190,7 @@ def test_theory_and_training_never_import_each_other(imports):
 
     assert crossing(["sim.theory"], TRAINING_SIDE) == set()
     assert crossing(TRAINING_SIDE, ["sim.theory"]) == set()
-    assert crossing(["paper_figures"], ["sim.training", "sim.population", "experiments.runner"]) == set()
+    assert crossing(["paper_figures"], ["sim.training", "sim.member", "sim.population", "experiments.runner"]) == set()
 
 
 @pytest.mark.parametrize(
@@ -197,7 +199,7 @@ def test_theory_and_training_never_import_each_other(imports):
         # theory and analysis are NumPy and SciPy in float64: an independent second code
         ("jax", ("sim.types", "sim.generators", "sim.metrics", "sim.dictionary_learner", "sim.learners",
                  "sim.networks", "sim.training",
-                 "sim.memory", "sim.population", "sim.segmentation", "sim.testing", "experiments.data",
+                 "sim.memory", "sim.member", "sim.population", "sim.segmentation", "sim.testing", "experiments.data",
                  "experiments.tasks", "experiments.probing", "experiments.cost", "experiments.batches",
                  "experiments.rows", "experiments.runner", "experiments.measures",
                  "experiments.replaying", "experiments.rescoring", "experiments.selfcheck", "experiments.cache",
