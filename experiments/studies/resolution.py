@@ -93,12 +93,12 @@ def _sweeps(tasks: list[Any], seeds: int, test_items: int, *plan: tuple[dict[str
 
 
 BOTH, MANY = [64, 512], [512]
-NAMED = (("chain", 32), ("discs", 32))  # the cells with four times the step budget, extend at noise per pixel
+NAMED = (("chain", 32), ("discs", 16))  # the cells with four times the step budget, extend at noise per pixel
 
 
 def _robustness() -> list[Sweep]:
     return [
-        Sweep(**task, **(arm | {"max_steps": 4 * arm["max_steps"]}), inputs=512, seeds=3, test_items=1000)
+        Sweep(**task, **(arm | {"max_steps": 4 * arm["max_steps"]}), inputs=512, seeds=2, test_items=1000)
         for family, size in NAMED
         for task in _tasks(family, (size,), (("extend", "pixel"),))
         for arm in (CONV7, UNET, DENSE)
@@ -111,19 +111,18 @@ def _unseen(seeds: int, sizes: tuple[int, ...], arms: tuple[dict[str, Any], ...]
 
 
 def _smoke() -> tuple[Sweep, ...]:
-    few = {"max_steps": 300}
-    plan = tuple((arm | few, [64]) for arm in (CONV7, DENSE))
     chains = _tasks("chain", (8, 16), (("refine", "pixel"), ("extend", "pixel")))
-    return tuple(_sweeps(chains, 2, 200, *plan))
+    return tuple(_sweeps(chains, 2, 200, (DENSE | {"max_steps": 300}, [64])))
 
 
+REFINE = (("refine", "pixel"), ("refine", "total"))
 PRESETS = {
     "smoke": _smoke(),
     "laptop": (
-        *_sweeps(_tasks("chain", (4, 8, 16, 32)), 6, 1000, (CONV1, MANY), (CONV7, BOTH), (UNET, MANY), (DENSE, BOTH)),
-        *_sweeps(_tasks("ising", (4, 8, 16, 32)), 6, 1000, (CONV7, MANY), (DENSE, MANY)),
-        *_sweeps(_tasks("discs", (16, 24, 32)), 6, 1000, (CONV7, MANY), (UNET, MANY), (DENSE, MANY)),
-        *_unseen(6, (8, 16, 32), (CONV7, DENSE)),
+        *_sweeps(_tasks("chain", (4, 8, 32)), 6, 1000, (CONV1, MANY), (CONV7, BOTH), (UNET, MANY), (DENSE, BOTH)),
+        *_sweeps(_tasks("ising", (8, 32)), 6, 1000, (CONV7, MANY), (DENSE, MANY)),
+        *_sweeps(_tasks("discs", (16, 32), REFINE), 6, 1000, (CONV7, MANY), (UNET, MANY), (DENSE, MANY)),
+        *_unseen(6, (8, 32), (CONV7, DENSE)),
         *_robustness(),
     ),
     "paper": (

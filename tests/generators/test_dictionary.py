@@ -18,7 +18,10 @@ from sim.generators.dictionary import (
     spread_order,
 )
 from sim.learners import LEARNERS
+from sim.member import Member, Settings
+from sim.population import train_population
 from sim.theory import ceilings, dictionaries
+from sim.training import Recipe
 
 
 @pytest.mark.parametrize("side", [16, 24, 32, 40, 48, 64])
@@ -124,3 +127,22 @@ def test_exact_learner_reaches_the_ceilings():
     for values, limit in ((right, known.pixel_accuracy), (exact, known.joint_exact_match)):
         error = np.hypot(values.std(ddof=1) / np.sqrt(len(values)), known.standard_error)
         assert abs(values.mean() - limit) < 6 * error
+
+
+def test_a_frame_is_not_scored():
+    """The exact posterior of the very same images, with a frame of 320 outputs that are always right and without:
+    equal to float32 rounding of means over 300 images."""
+    scores = []
+    for frame in (0, 4):
+        settings = Settings(DICTIONARY, "bayes", max_inputs=8, test_items=300)
+        keys = jax.random.wrap_key_data(jax.random.key_data(jax.random.split(jax.random.key(2), (2, 1))))
+        recipe = Recipe(*(np.zeros(1, np.float32) for _ in range(3)), np.zeros(1, np.int32))
+        spec = DictionarySpec(
+            frame=frame, labels=np.array([2], np.int32), bits=np.array([4], np.int32),
+            spacing=np.array([2.0], np.float32), noise=np.array([2.0], np.float32),
+        )  # fmt: skip
+        member = Member(spec, np.array([8], np.int32), recipe, keys[0], keys[1])
+        scores.append(train_population(settings, member, slots=2).test)
+    assert scores[0].pixel_accuracy[0] < 1
+    for plain, framed in zip(*scores, strict=True):
+        np.testing.assert_allclose(framed, plain, rtol=0, atol=1e-6)

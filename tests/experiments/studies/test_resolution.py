@@ -5,9 +5,13 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
+from experiments.recipes import TUNING_SEEDS
+from experiments.runner import run_trials
+from experiments.store import Store
 from experiments.studies import resolution as study
 from experiments.studies.common import CELL
 from experiments.studies.scene_laws import LAWS, chain_stay, follows, image_pixels, scaled_noise
+from experiments.studies.scene_recipes import CANDIDATES, CHOSEN, HIGHEST_RATE, choose_recipes, tuning_sweeps
 from experiments.verdicts import judge_study
 from sim.theory.ceilings import chain_ceilings
 
@@ -51,7 +55,9 @@ def sloping(slopes):
 
 @pytest.fixture(scope="module")
 def trials():
-    return [t for t in study.STUDY.trials("laptop") if dict(t.factors)["generator"] == "dictionary"]
+    """Chains have every law and architecture."""
+    wanted = {"field": "chain", "labels": 2, "inputs": 512}
+    return [t for t in study.STUDY.trials("laptop") if wanted.items() <= dict(t.factors).items()]
 
 
 def found_verdicts(trials, slopes):
@@ -62,8 +68,7 @@ def test_refuted_and_supported_everywhere(trials):
     for slope, expected in ((0.01, "refuted"), (-0.01, "supported"), (-0.002, "undecided")):
         found = found_verdicts(trials, lambda arm, law, slope=slope: slope)
         assert {word for word, _ in found.values()} == {expected}
-        wanted = (*study.SHARED, study.DENSE_ARM)
-        assert set(found) == {"overall"} | {f"{s}/{e}/{arm}" for s, e in LAWS for arm in wanted}
+        assert set(found) == {"overall"} | {f"{s}/{e}/{arm}" for s, e in LAWS for arm in study.ARCHITECTURES}
 
 
 def test_conditional_on_weight_sharing(trials):
@@ -78,6 +83,18 @@ def test_conditional_on_the_evidence_names_where_it_falls(trials):
     found = found_verdicts(trials, lambda arm, law: -0.01 if law == ("extend", "total") else 0.01)
     assert found["overall"][0] == "conditional"
     assert "it falls under extend/total/conv7, extend/total/unet, extend/total/mlp/dense+reg" in found["overall"][1]
+
+
+def test_laws_of_a_family_are_told_apart_and_the_base_size_belongs_to_all():
+    """Discs of the paper preset: one scene refined, or a mosaic of scenes, each with either noise."""
+    trials = [t for t in study.STUDY.trials("paper", seeds=[0]) if dict(t.factors)["generator"] == "dictionary"]
+    columns = columns_of(trials, lambda arm, laws, bits: len(laws))
+    laws = np.stack([follows(columns, *law) for law in LAWS])
+    base, mosaic = columns["grid_size"] == 16, columns["grid_size"] % 16 == 0
+    assert laws[:, base].all()
+    assert (laws[:, ~base].sum(axis=0) == 1).all()
+    assert laws[:2, ~mosaic].any(axis=0).all()
+    assert all(law[~base].any() for law in laws)
 
 
 def test_a_network_above_the_exact_posterior_decides_nothing(trials):
@@ -113,25 +130,40 @@ def test_published_ceilings_of_the_laws():
 
 
 def test_presets_hold_every_law_family_and_architecture():
-    seeds = defaultdict(set)
+    sizes = defaultdict(set)
     for trial in study.STUDY.trials("laptop"):
         factors = dict(trial.factors)
         size = factors.get("grid_size", factors.get("columns"))
-        seeds[trial.arm, factors.get("field", "discs"), factors["labels"]].add(size)
+        sizes[trial.arm, factors.get("field", "discs"), factors["labels"]].add(size)
     for arm in study.ARCHITECTURES:
-        assert seeds[arm, "chain", 2] == {4, 8, 16, 32}
+        assert sizes[arm, "chain", 2] == {4, 8, 32}
     for arm in ("conv7", "mlp/dense+reg"):
-        assert seeds[arm, "ising", 2] == {4, 8, 16, 32}
-        assert seeds[arm, "chain", 3] == {8, 16, 32}
+        assert sizes[arm, "ising", 2] == sizes[arm, "chain", 3] == {8, 32}
     for arm in (*study.SHARED, study.DENSE_ARM):
-        assert seeds[arm, "discs", 2] == {16, 24, 32}
-    assert not [t for t in study.STUDY.trials("smoke") if dict(t.factors)["labels"] == 3]
+        assert sizes[arm, "discs", 2] == {16, 32}
+
+
+def test_recipes_are_those_of_the_tuning_seeds():
+    trials = [t for sweep in tuning_sweeps() for t in sweep.trials()]
+    assert {t.seed for t in trials} == set(TUNING_SEEDS)
+    assert all(len(set(found)) == 7 for found in CANDIDATES.values())
+    for arm, recipe in CHOSEN.items():
+        assert recipe in CANDIDATES[arm]
+        assert recipe[0] <= HIGHEST_RATE
+
+
+def test_the_best_safe_recipe_wins():
+    """Means .9, .8 (one trial diverged), and a higher one at a rate where networks die."""
+    found = [(1e-3, 0.9, "ok"), (1e-3, 0.9, "ok"), (2e-3, 1.0, "ok"), (2e-3, 1.0, "diverged"), (1.6e-2, 1.0, "ok")]
+    rows = [
+        {"arm": "conv7", "learning_rate": rate, "weight_decay": 0.0, "input_noise": 0.0, "pixel_accuracy": value,
+         "status": status}
+        for rate, value, status in found
+    ]  # fmt: skip
+    assert choose_recipes(rows) == {"conv7": (1e-3, 0.0, 0.0)}
 
 
 def test_smoke_runs_to_verdicts(tmp_path):
-    from experiments.runner import run_trials
-    from experiments.store import Store
-
     quick = [t for t in study.STUDY.trials("smoke") if t.arm == "mlp/dense+reg"]
     table, _ = run_trials("resolution", quick, Store(tmp_path), None)
     rows = judge_study(study.STUDY, table)
