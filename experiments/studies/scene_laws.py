@@ -75,7 +75,7 @@ def follows(columns: Columns, scene: str, evidence: str) -> NDArray[np.bool_]:
             fits &= scene == "extend"  # at a fixed coupling there is no finer grid of the same scene
         else:
             scenes = int(columns["scenes"][index])
-            fits &= scenes == (1 if scene == "refine" else size // BASE_SIZE["discs"])
+            fits &= scenes == 1 if scene == "refine" else scenes * BASE_SIZE["discs"] == size
         out[index] = fits
     return out
 

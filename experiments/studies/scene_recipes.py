@@ -30,9 +30,7 @@ CELLS: tuple[dict[str, Any], ...] = (
     {"generator": "dictionary", "labels": 2, "noise": 2.0},
     {"generator": "fields", "field": "chain", "rows": 4, "columns": 32, "labels": 2, "noise": 1.0},
 )
-HIGHEST_RATE = (
-    4e-3  # above it the rectifiers of a narrow network may all die early, as one U-Net in twelve did at 1.6e-2
-)
+HIGHEST_RATE = 4e-3  # above it rectifiers of narrow networks may all die: one U-Net in twelve did at 1.6e-2
 CHOSEN = {"conv7": (1e-3, 0.0, 0.0), "unet": (1e-3, 0.0, 0.0), "mlp/dense+reg": (1e-3, 1.0, 1.0)}
 
 
