@@ -46,10 +46,11 @@ Safety: no network beats the paired exact posterior in pixel accuracy (Holm at .
 
 ESTIMAND = "pixel accuracy at 2 bits minus at 10 bits of H(Y)"
 ARMS = tuple(arm_factors(arm) for arm in ARCHITECTURES)
+EXACT: dict[str, Any] = {"network": "bayes"}
 
 
-def _crossed(seeds: int, arms: tuple[dict[str, Any], ...] = ARMS, **task: Any) -> tuple[Sweep, ...]:
-    """Every nominal setting of a task under every arm and the exact posterior."""
+def _crossed(seeds: int, arms: tuple[dict[str, Any], ...] = (EXACT, *ARMS), **task: Any) -> tuple[Sweep, ...]:
+    """Every nominal setting of a task under every arm."""
     shared: dict[str, Any] = {
         "generator": "dictionary",
         "grid_size": 16,
@@ -57,16 +58,14 @@ def _crossed(seeds: int, arms: tuple[dict[str, Any], ...] = ARMS, **task: Any) -
         "test_items": 2000,
         "seeds": seeds,
     } | task
-    return tuple(
-        Sweep(**shared, **nominal, **arm) for nominal in NOMINAL.values() for arm in ({"network": "bayes"}, *arms)
-    )
+    return tuple(Sweep(**shared, **nominal, **arm) for nominal in NOMINAL.values() for arm in arms)
 
 
 def _beside(seeds: int, noise: float = NOISE) -> tuple[Sweep, ...]:
     """Dictionaries whose maps lie far apart, and four times the steps on a named cell."""
     task: dict[str, Any] = {"generator": "dictionary", "grid_size": 16, "inputs": 512, "test_items": 2000, "labels": 2,
                             "noise": noise, "seeds": seeds}  # fmt: skip
-    spread = [Sweep(**task, **arm, spread=True, bits=[2, 6]) for arm in ({"network": "bayes"}, *ARMS)]
+    spread = [Sweep(**task, **arm, spread=True, bits=[2, 6]) for arm in (EXACT, *ARMS)]
     longer = [Sweep(**task, **(arm | {"max_steps": 4 * arm["max_steps"]}), bits=10) for arm in ARMS]
     return (*spread, *longer)
 

@@ -1,7 +1,7 @@
 """Study `resolution`: does pixel accuracy fall as an image gets more pixels? It depends on what the pixels are of.
 
     capsim run resolution --preset smoke      seconds
-    capsim run resolution --preset laptop     the reference run, about 5 minutes on two cores
+    capsim run resolution --preset laptop     the reference run, 4 to 5 minutes on two cores
 Expected: with evidence fixed per pixel, accuracy rises where weights are shared; with evidence fixed in total it falls
 where more pixels show more scene, for the exact posterior as well, and not where they show one scene finer.
 """
