@@ -65,7 +65,9 @@ def draw(source: Source, out: Path) -> Drawing:
         panels = canvas.subplots(1, len(arms), sharey=True, squeeze=False)[0]
         numbers = [row for axes, arm in zip(panels, arms, strict=True) for row in _draw_panel(axes, columns, arm)]
         panels[0].set_ylabel("pixel accuracy, interior")
-        add_legend(canvas, [LIMITS["posterior"], *NOMINALS.values()], 3)
+        drawn = {row["series"] for row in numbers}
+        looks = {"exact posterior": LIMITS["posterior"], **NOMINALS}
+        add_legend(canvas, [look for name, look in looks.items() if name in drawn], 3 if len(arms) > 1 else 1)
         return save(canvas, numbers, out, NAME, CAPTION, ALTERNATIVE)
 
 

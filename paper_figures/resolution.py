@@ -63,10 +63,12 @@ def draw(source: Source, out: Path) -> Drawing:
             for family in sorted(set(rows["family"].tolist())):
                 here = rows["family"] == family
                 here &= rows["inputs"] == rows["inputs"][here].max()
+                if len(np.unique(rows["pixels"][here])) < 2:  # the base size alone, which belongs to every law
+                    continue
                 part = {name: column[here] for name, column in rows.items()}
                 found.setdefault((family, law), {})[arm] = part
     if not found:
-        raise MissingRows(f"figure {NAME} must have finished rows with L = 2 in resolution, got none")
+        raise MissingRows(f"figure {NAME} must have finished rows of two sizes with L = 2 in resolution, got none")
     families = [family for family in FAMILIES if any(f == family for f, _ in found)]
     numbers: list[dict[str, Any]] = []
     with paper_style():
@@ -85,8 +87,10 @@ def draw(source: Source, out: Path) -> Drawing:
         for axes, law in zip(panels[0], LAWS, strict=True):
             axes.set_title(TITLES[law])
             axes.title.set_visible(True)
-        for axes in panels[-1]:
-            axes.set_xlabel("pixels n")
+        for column in panels.T:
+            shown_axes = [axes for axes in column if axes.axison]
+            for axes in shown_axes[-1:]:
+                axes.set_xlabel("pixels n")
         shown = [arm for arm in ARCHITECTURES if any(arm in part for part in found.values())]
         add_legend(canvas, [LIMITS["posterior"]] + [ARMS[arm] for arm in shown], 3)
         return save(canvas, numbers, out, NAME, CAPTION, ALTERNATIVE)

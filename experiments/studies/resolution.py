@@ -171,10 +171,10 @@ def _curve(rows: dict[str, Any]) -> str:
     largest = rows["inputs"] == rows["inputs"].max()
     for family in sorted(set(rows["family"].tolist())):
         inside = largest & (rows["family"] == family)
-        means = [
-            rows["pixel_accuracy"][inside & (rows["pixels"] == n)].mean() for n in np.unique(rows["pixels"][inside])
-        ]
-        words.append(f"{family} " + " ".join(f"{mean:.3f}" for mean in means))
+        sizes = np.unique(rows["pixels"][inside])
+        if len(sizes) >= 2:
+            means = [rows["pixel_accuracy"][inside & (rows["pixels"] == n)].mean() for n in sizes]
+            words.append(f"{family} " + " ".join(f"{mean:.3f}" for mean in means))
     return "; ".join(words)
 
 
