@@ -77,6 +77,7 @@ ARMS = {
     "mlp/dense+reg+relabelled": Look("one output a tile, maps renamed", "#7B4FA3", "X", ":"),
     "class_mean": Look("class-mean rule, same images", "#8A7A3B", "P", "", False),
     "conv7": Look("shared weights, receptive field 7", "#D55E00", "v", "-."),
+    "unet": Look("U-Net, shared weights", "#E69F00", "s", "--"),
     "conv1": Look("shared weights, receptive field 1", "#CC79A7", "<", _LONG),
 }
 KINDS_OF_TASK = {  # what networks are asked, over all studies
@@ -97,6 +98,12 @@ SHRUNK = {  # networks and oracles on shrunken images
     "scaled": Look("network, equal part of the scene seen", "#D55E00", "v", "-."),
     "oracle_block": Look("best map of blocks", "#000000", line=":"),
     "oracle_bilinear": Look("true shares, enlarged", "#000000", line="--"),
+}
+NOMINALS = {  # dictionaries of disc maps under several nominal numbers of label maps
+    "two labels": Look("two labels", "#0072B2", "o"),
+    "30 idle labels": Look("and 30 labels that never occur", "#D55E00", "v", "--"),
+    "idle frame": Look("and a frame of idle outputs", "#009E73", "^", "-."),
+    "far apart": Look("two labels, maps far apart", "#7B4FA3", "X", ":"),
 }
 VARIANTS = {  # what `capsim bench` times
     "capsim": Look("capsim population", "#0072B2", "o", ""),

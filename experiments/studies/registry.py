@@ -6,11 +6,13 @@ from experiments.studies import (
     digits,
     downsampling,
     edge_map,
+    effective_outputs,
     grid,
     heads,
     linear_vs_deep,
     metric_gap,
     refinement,
+    resolution,
 )
 
 _ALL = (
@@ -18,6 +20,8 @@ _ALL = (
     heads.STUDY,
     grid.STUDY,
     digits.STUDY,
+    resolution.STUDY,
+    effective_outputs.STUDY,
     downsampling.STUDY,
     refinement.STUDY,
     linear_vs_deep.STUDY,

@@ -20,6 +20,9 @@ def _limits(factors, generator):
     if generator == "fields":
         pixels = factors["rows"] * factors["columns"]
         return pixels * math.log2(factors["labels"]), 2.0**-pixels, 0.92**pixels, 0.5, 0.92
+    if generator == "dictionary":
+        bits = float((factors["grid_size"] + 2 * factors["frame"]) ** 2)
+        return bits, 2.0 ** -factors["bits"], 0.6, 0.86, 0.98
     return math.log2(factors["outputs"]), 1 / factors["outputs"], 0.99, 1 / factors["outputs"], 0.99
 
 
