@@ -14,4 +14,12 @@ def measure_of(family: str) -> Measure:
     Raises:
         KeyError: no such family.
     """
+    if family == "random_labels":
+        from experiments.measures import random_labels
+
+        return random_labels.measure
+    if family == "continuous":
+        from experiments.measures import continuous
+
+        return continuous.measure
     raise KeyError(family)
