@@ -72,8 +72,7 @@ def posterior_covariance(design: ArrayLike, noise: float, prior_power: float) ->
     checks.require(x.ndim == 2, "design", "of shape (I, D)", x.shape)
     noise = checks.require_positive("noise", noise)
     prior_power = checks.require_positive("prior_power", prior_power)
-    covariance: FloatArray = np.linalg.inv(x.T @ x / noise**2 + np.eye(x.shape[1]) / prior_power)
-    return covariance
+    return np.asarray(np.linalg.inv(x.T @ x / noise**2 + np.eye(x.shape[1]) / prior_power), dtype=np.float64)
 
 
 def linear_gaussian_floor(design: ArrayLike, noise: float, prior_power: float) -> float:
