@@ -14,9 +14,11 @@ import numpy as np
 from experiments.batches import Batch, make_batches
 from experiments.probing import train_planned
 from experiments.records import TOLERANCE
+from experiments.rows import reason_of
 from experiments.spec import trial_of
 from experiments.tasks import stack_members
-from sim.population import Results, train_population
+from sim.member import Results
+from sim.population import train_population
 
 Row = Mapping[str, Any]
 
@@ -81,8 +83,7 @@ def _train(batch: Batch, stored: Mapping[str, Row]) -> dict[str, Rescored]:
     try:
         results = train_planned(train_population, settings, stack_members(list(batch.tasks)), slots=batch.slots)
     except (RuntimeError, MemoryError) as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-        return {trial.identity: _failed(reason) for trial in batch.trials}
+        return {trial.identity: _failed(reason_of(error)) for trial in batch.trials}
     identities = [trial.identity for trial in batch.trials]
     return {name: _held_against(stored[name], results, index) for index, name in enumerate(identities)}
 

@@ -23,6 +23,7 @@ ORDER = (
     ("sim.losses",),
     ("sim.training",),
     ("sim.memory",),
+    ("sim.member",),
     ("sim.population",),
     ("sim.segmentation",),
     ("sim.analysis",),
@@ -74,7 +75,7 @@ LATE = {
     ("experiments.recipes", "experiments.runner"): "tuning trains; looking a recipe up does not",
     ("experiments.engines", "experiments.clusters"): "Dask is loaded where it is asked for only",
 }
-TRAINING_SIDE = ("sim.generators", "sim.learners", "sim.networks", "sim.training", "sim.population")
+TRAINING_SIDE = ("sim.generators", "sim.learners", "sim.networks", "sim.training", "sim.member", "sim.population")
 
 
 def inside(module: str, names: Iterable[str]) -> bool:
@@ -186,7 +187,7 @@ def test_theory_and_training_never_import_each_other(imports):
 
     assert crossing(["sim.theory"], TRAINING_SIDE) == set()
     assert crossing(TRAINING_SIDE, ["sim.theory"]) == set()
-    assert crossing(["paper_figures"], ["sim.training", "sim.population", "experiments.runner"]) == set()
+    assert crossing(["paper_figures"], ["sim.training", "sim.member", "sim.population", "experiments.runner"]) == set()
 
 
 @pytest.mark.parametrize(
@@ -194,7 +195,7 @@ def test_theory_and_training_never_import_each_other(imports):
     [
         # theory and analysis are NumPy and SciPy in float64: an independent second code
         ("jax", ("sim.types", "sim.generators", "sim.metrics", "sim.learners", "sim.networks", "sim.losses",
-                 "sim.training", "sim.memory", "sim.population", "sim.segmentation", "sim.testing", "experiments.data",
+                 "sim.training", "sim.memory", "sim.member", "sim.population", "sim.segmentation", "sim.testing", "experiments.data",
                  "experiments.tasks", "experiments.probing", "experiments.cost", "experiments.batches",
                  "experiments.rows", "experiments.runner", "experiments.measures",
                  "experiments.replaying", "experiments.rescoring", "experiments.selfcheck", "experiments.cache",

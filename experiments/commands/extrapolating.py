@@ -12,7 +12,7 @@ from experiments.factors import UsageError
 if TYPE_CHECKING:
     from experiments.rescoring import Rescored
 
-RETRAINED = 2  # trials of each cell that are trained once more: half a minute on two cores for `codebook`
+RETRAINED = 2  # trials of each cell that are trained once more: see docs/decisions.md for their time
 
 
 def _retrain(rows: "Sequence[dict[str, Any]]", number: int) -> "list[tuple[dict[str, Any], Rescored]]":
@@ -72,7 +72,7 @@ def extrapolate(
 
     A trained network is restricted to k of its classes, not trained anew on them. Ranks of all trials are read;
     estimators that need scores (kde, reversed_roc) see a few trials that are trained once more and held against their
-    stored ranks. A few minutes with all estimators, seconds with skew_probit or mixture.
+    stored ranks. A minute or two with all estimators, seconds with skew_probit or mixture.
 
     Example: capsim extrapolate codebook --estimator skew_probit
     """
