@@ -48,7 +48,7 @@ FAMILY = Family(
     ),
     data=("target", "inputs", "noise", "test_items"),
     arm=("estimator",),
-    together=("target", "estimator", "bins", "width", "depth", "batch_size", "test_items"),
+    together=("target", "estimator", "bins", "width", "depth", "batch_size", "max_steps", "test_items"),
     batch=10,
     seconds=_seconds,
 )  # fmt: skip

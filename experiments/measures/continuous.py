@@ -27,6 +27,7 @@ from sim.types import FloatArray
 DIMENSION = 16  # of the linear target's inputs; a weight has variance 1 / DIMENSION, so that the sum has variance 1
 SIZE, RADIUS, REACH, LANES = 12, 2.5, 2.5, 8  # of the discs, in pixels
 PENALTIES = np.logspace(-3, 4, 22)
+DECAY_FROM = 0.75  # the share of the budget before the decay: "flat" is told in nats, too coarse to stop squared errors
 ROOM = 4096  # training images are padded to so many, so that all I share a program
 
 
@@ -101,9 +102,10 @@ def settings_of(factors: Mapping[str, Any]) -> NetworkSettings:
 
 
 @lru_cache(maxsize=32)
-def _program(network: NetworkSettings, binned: bool, batch_size: int) -> Callable[..., Any]:
+def _program(network: NetworkSettings, binned: bool, batch_size: int, max_steps: int) -> Callable[..., Any]:
     apply = row_apply(network)
-    train = make_train_on(apply, TrainSettings(batch_size), cross_entropy if binned else squared_error)
+    training = TrainSettings(batch_size, min_steps=int(DECAY_FROM * max_steps))
+    train = make_train_on(apply, training, cross_entropy if binned else squared_error)
 
     def run(key: Any, recipe: Recipe, weights: Any, images: Any, targets: Any, count: Any, tests: Any) -> Any:
         weights, info = train(
@@ -126,7 +128,7 @@ def _train(trial: Trial, task: Task) -> tuple[FloatArray, Any]:
         np.int32(factors["max_steps"]),
     )  # fmt: skip
     words = key_words(trial.identity, f"initial weights {factors['init_seed']}")
-    outputs, info = _program(network, task.bins is not None, factors["batch_size"])(
+    outputs, info = _program(network, task.bins is not None, factors["batch_size"], factors["max_steps"])(
         jax.random.wrap_key_data(jnp.asarray(key_words(trial.identity, "training"))),
         recipe,
         initial_row(network, int.from_bytes(words.tobytes(), "little")),

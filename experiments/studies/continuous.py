@@ -24,23 +24,27 @@ BINS_CLAIM = (
 )
 SLOPE, NEAR, FAR = 0.005, 0.05, 0.20
 TARGETS = {"linear": 0.3, "disc": 0.5}  # target -> noise
-INPUTS, BINS, FINE = (64, 256, 1024, 4096), (2, 16, 64, 256, 1024), 16
+INPUTS, BINS, FINE = (64, 512, 4096), (16, 64, 256, 1024), 16
+STEPS = 4000
 
 RULE = """Errors are root mean squared errors on test items in units of the target's standard deviation.
 More bins, for each target and I: y = sqrt(max(error^2 - decoder^2, 0)) of the network that answers through Q >= 16 bins
 of equal probability and is read by its mean, decoder the exact Q-bin decoder on the same images; slope of y on ln Q,
-one a seed, 95% t interval. Supported if its lower end is > .005, refuted if its upper end is < .005, else undecided.
+one a seed, 95% t interval. Supported if its lower end is > .005 and, where 1024 bins were also given four times the
+steps, the mean slope from 16 bins with the usual steps to those is > .005 too; refuted if its upper end is < .005; else
+undecided.
 Overall, at the largest I: supported or refuted if both targets are, conditional if they differ, else undecided; the
 sentence names the smaller I at which the claim is supported.
 Continuous, for each target at the largest I: excess = error / Bayes - 1 of the network with one output, Bayes the best
-predictor on the same images. Not far from continuous (claim refuted) if the upper end of the excess is < .05. Supported
-if its lower end is > .20 and the network that answers through 16 bins is better (lower end of the paired difference of
-errors > 0): then finitely many outputs, and not the number of images, are what helps. Else undecided. Overall: refuted
+predictor on the same images. Near the best (claim refuted) if the upper end of the excess is < .05. Supported if its
+lower end is > .20, the network that answers through 16 bins is better (lower end of the paired difference of errors
+> 0), and the mean excess with four times the steps, where run, is > .20 too: then finitely many outputs, and not more
+images or steps, are what helps. Else undecided. Overall: refuted
 or supported if both targets are, conditional if one is refuted and the other supported, else undecided.
 Safety: no network beats its paired Bayes predictor (Holm at .001), else undecided."""
 
 NUMBERS = ("learning_rate", "weight_decay", "input_noise")
-# those for I up to 512 and above, by `python -m experiments.measures.tuning`
+# those for I up to 512 and above, by `python -m experiments.measures.continuous_tuning`
 RECIPES: dict[tuple[str, str], tuple[tuple[float, float, float], tuple[float, float, float]]] = {
     ("linear", "regression"): ((0.003, 0.3, 0.0), (0.003, 0.3, 0.0)),
     ("linear", "bins"): ((0.003, 1.0, 0.6), (0.001, 1.0, 0.3)),
@@ -49,15 +53,18 @@ RECIPES: dict[tuple[str, str], tuple[tuple[float, float, float], tuple[float, fl
 }
 
 
-def _sweeps(target: str, inputs: Sequence[int], seeds: int, bins: Sequence[int] = BINS, **others: Any) -> list[Sweep]:
-    """Both heads and both linear estimators on the same images."""
+def _sweeps(
+    target: str, inputs: Sequence[int], seeds: int, bins: Sequence[int] = BINS, linear: bool = True, **others: Any
+) -> list[Sweep]:
+    """Both heads, and if wanted both linear estimators, on the same images."""
     found = []
     for count in inputs:
         task: dict[str, Any] = {
             "generator": "continuous", "target": target, "noise": TARGETS[target], "inputs": count, "seeds": seeds,
-            "test_items": 2000, "max_steps": 8000, **others,
+            "test_items": 2000, "max_steps": STEPS, **others,
         }  # fmt: skip
-        for estimator, counted in (("regression", [0]), ("bins", list(bins)), (["least_squares", "ridge"], [0])):
+        estimators: list[tuple[Any, list[int]]] = [("regression", [0]), ("bins", list(bins))]
+        for estimator, counted in estimators + [(["least_squares", "ridge"], [0])] * linear:
             head = estimator if isinstance(estimator, str) else "regression"
             recipe = RECIPES[target, head][int(count > 512)]
             numbers: dict[str, Any] = dict(zip(NUMBERS, recipe, strict=True))
@@ -72,12 +79,12 @@ PRESETS = {
     ),
     "laptop": tuple(
         sweep for target in TARGETS
-        for sweep in (*_sweeps(target, INPUTS[:-1], 4), *_sweeps(target, INPUTS[-1:], 10, BINS),
-                      *_sweeps(target, INPUTS[-1:], 2, (FINE,), max_steps=32_000))
+        for sweep in (*_sweeps(target, INPUTS[:-1], 4), *_sweeps(target, INPUTS[-1:], 10),
+                      *_sweeps(target, INPUTS[-1:], 2, BINS[-1:], False, max_steps=4 * STEPS))
     ),
     "paper": tuple(
         sweep for target in TARGETS for depth in (1, 2, 3)
-        for sweep in _sweeps(target, (*INPUTS, 16_384, 65_536), 10, depth=depth, max_steps=48_000)
+        for sweep in _sweeps(target, (*INPUTS, 16_384, 65_536), 10, depth=depth, max_steps=12 * STEPS)
     ),
 }  # fmt: skip
 
@@ -90,6 +97,13 @@ def main_rows(columns: Columns, **wanted: Any) -> dict[str, Any]:
     return rows
 
 
+def longer_rows(columns: Columns) -> dict[str, Any]:
+    """The finished rows with four times the smallest step budget, at the smallest depth."""
+    rows = take(columns, chosen(columns, generator="continuous"))
+    rows = take(rows, rows["depth"] == np.min(rows["depth"], initial=np.inf))
+    return take(rows, rows["max_steps"] == 4 * np.min(rows["max_steps"], initial=np.inf))
+
+
 def excess_error(rows: Columns) -> FloatArray:
     """y of each row: sqrt(max(error^2 - decoder^2, 0)), in standard deviations of the target."""
     return np.sqrt(np.maximum(rows["error"] ** 2 - rows["decoder_error"] ** 2, 0.0))
@@ -98,15 +112,32 @@ def excess_error(rows: Columns) -> FloatArray:
 def bin_slope(rows: Columns, target: str, inputs: float) -> Estimate | None:
     """Slope of y on ln Q over the bins Q >= 16 of one target and I, with its interval over seeds."""
     here = (rows["target"] == target) & (rows["inputs"] == inputs) & (rows["bins"] >= FINE)
-    bins, seeds = rows["bins"][here], rows["seed"][here]
-    if len(np.unique(bins)) < 2 or len(np.unique(seeds)) < 2:
+    number = len(np.unique(rows["bins"][here]))
+    seeds, trials = np.unique(rows["seed"][here], return_counts=True)
+    whole = seeds[trials == number]  # without those of which a trial diverged
+    if number < 2 or len(whole) < 2:
         return None
-    found = slope_per_doubling(bins, excess_error(take(rows, here)), seeds, level=EXPLORATORY_LEVEL)
+    here &= np.isin(rows["seed"], whole)
+    found = slope_per_doubling(
+        rows["bins"][here], excess_error(take(rows, here)), rows["seed"][here], level=EXPLORATORY_LEVEL
+    )
     per = np.log(2)  # from a doubling to a unit of ln Q
     return found._replace(
         effect=found.effect / per, low=found.low / per, high=found.high / per,
         standard_error=found.standard_error / per,
     )  # fmt: skip
+
+
+def _longer_slope(rows: Columns, longer: Columns, target: str, inputs: float) -> float:
+    """Mean slope of y on ln Q from 16 bins to 1024, these with four times the steps, over seeds; infinite if none."""
+
+    def of_seed(table: Columns, bins: int) -> dict[float, float]:
+        mask = (table["target"] == target) & (table["inputs"] == inputs) & (table["bins"] == bins)
+        return dict(zip(table["seed"][mask], excess_error(take(table, mask)), strict=True))
+
+    few, many = of_seed(rows, FINE), of_seed(longer, BINS[-1])
+    gains = [many[seed] - few[seed] for seed in few.keys() & many.keys()]
+    return float(np.mean(gains) / np.log(BINS[-1] / FINE)) if gains else float("inf")
 
 
 def _leaks(rows: Columns) -> bool:
@@ -136,7 +167,7 @@ def _mean(estimates: Sequence[Estimate]) -> Estimate:
     return t_estimate(effect, float(np.sqrt(parts.sum())), degrees, trials, EXPLORATORY_LEVEL)
 
 
-def _more_bins(rows: Columns, leak: bool) -> list[dict[str, Any]]:
+def _more_bins(rows: Columns, longer: Columns, leak: bool) -> list[dict[str, Any]]:
     binned = take(rows, rows["estimator"] == "bins")
     estimand = "slope of excess error on ln Q, standard deviations of the target"
     verdicts, largest, decided, small = [], [], [], []
@@ -146,8 +177,11 @@ def _more_bins(rows: Columns, leak: bool) -> list[dict[str, Any]]:
             slope = bin_slope(binned, target, count)
             if slope is None:
                 continue
-            decision = "supported" if slope.low > SLOPE else "refuted" if slope.high < SLOPE else "undecided"
-            decision = "undecided" if leak else decision
+            decision = "undecided"
+            if not leak and slope.high < SLOPE:
+                decision = "refuted"
+            elif not leak and slope.low > SLOPE and _longer_slope(rows, longer, target, count) > SLOPE:
+                decision = "supported"
             sentence = (
                 f"{target}, I = {count:.0f}: excess error changes by {slope.effect:.4f} [{slope.low:.4f}, "
                 f"{slope.high:.4f}] of a standard deviation per unit of ln Q, from 16 to 1024 bins."
@@ -170,7 +204,7 @@ def _more_bins(rows: Columns, leak: bool) -> list[dict[str, Any]]:
     return verdicts
 
 
-def _near_floor(rows: Columns, leak: bool) -> list[dict[str, Any]]:
+def _near_floor(rows: Columns, longer: Columns, leak: bool) -> list[dict[str, Any]]:
     estimand = "error of one output / error of the best predictor - 1"
     verdicts, found, decided = [], [], []
     largest = np.max(rows["inputs"], initial=0)
@@ -187,7 +221,7 @@ def _near_floor(rows: Columns, leak: bool) -> list[dict[str, Any]]:
         if not leak:
             if excess.high < NEAR:
                 decision = "refuted"
-            elif excess.low > FAR and gain.low > 0:
+            elif excess.low > FAR and gain.low > 0 and _longer_excess(longer, target, largest) > FAR:
                 decision = "supported"
         sentence = (
             f"{target}, I = {largest:.0f}: one output without bins errs {excess.effect:.1%} [{excess.low:.1%}, "
@@ -205,6 +239,12 @@ def _near_floor(rows: Columns, leak: bool) -> list[dict[str, Any]]:
     return verdicts
 
 
+def _longer_excess(longer: Columns, target: str, inputs: float) -> float:
+    """Mean excess of the network with one output and four times the steps; infinite if none."""
+    mask = (longer["target"] == target) & (longer["inputs"] == inputs) & (longer["estimator"] == "regression")
+    return float(np.mean(longer["excess"][mask])) if mask.any() else float("inf")
+
+
 def _by_seed(rows: Columns, mask: Any, seeds: Any) -> FloatArray:
     order = np.argsort(rows["seed"][mask])
     return rows["error"][mask][order][np.searchsorted(rows["seed"][mask][order], seeds)]
@@ -212,9 +252,9 @@ def _by_seed(rows: Columns, mask: Any, seeds: Any) -> FloatArray:
 
 def judge(columns: Columns) -> list[dict[str, Any]]:
     """Verdicts by `RULE`."""
-    rows = main_rows(columns)
+    rows, longer = main_rows(columns), longer_rows(columns)
     leak = _leaks(rows)
-    return _near_floor(rows, leak) + _more_bins(rows, leak)
+    return _near_floor(rows, longer, leak) + _more_bins(rows, longer, leak)
 
 
 STUDY = Study(
