@@ -1,4 +1,4 @@
-"""Figure `continuous`: error of a continuous target through Q bins, and of other estimators beside the best possible."""
+"""Figure `continuous`: error of a continuous target through Q bins, and of others beside the best possible."""
 
 from pathlib import Path
 from typing import Any
@@ -72,8 +72,10 @@ def draw(source: Source, out: Path) -> Drawing:
     few, many = float(rows["bins"][binned].min()), float(rows["bins"][binned].max())
     arms = {("regression", 0.0): ESTIMATORS["regression"], ("bins", few): ESTIMATORS["few"],
             ("bins", many): ESTIMATORS["many"], ("ridge", 0.0): ESTIMATORS["ridge"]}  # fmt: skip
-    arms = {(name, bins): look._replace(label=look.label.format(bins=f"{bins:g}"))
-            for (name, bins), look in arms.items() if ((rows["estimator"] == name) & (rows["bins"] == bins)).any()}  # fmt: skip
+    have = set(zip(rows["estimator"], rows["bins"], strict=True))
+    arms = {
+        arm: look._replace(label=look.label.format(bins=f"{arm[1]:g}")) for arm, look in arms.items() if arm in have
+    }
     numbers = []
     with paper_style():
         canvas = make_canvas(DOUBLE, 4.4)

@@ -81,14 +81,14 @@ def draw(source: Source, out: Path) -> Drawing:
 
 CAPTION = (
     "Random labels of independent normal images, given back by the network that was trained on them. Left: share of "
-    "seeds in which every label comes back, against the load I log2(J) / P in bits a parameter; the dotted line is load "
-    "1, where the claim is decided; curves are shifted a little apart. Right: the load at which half of the seeds fit, "
+    "seeds in which every label comes back, against the load I log2(J) / P in bits a parameter; the dotted line is "
+    "load 1, where the claim is decided; curves are shifted a little. Right: the load at which half of the seeds fit, "
     "with exact 99% bounds on the grid of loads, each curve with its answer, number of labels J, dimension D and "
-    "parameters P; the band is a factor of two about the two bits that a hyperplane stores (Cover 1965), and the linear "
-    "programme is the exact learner of one."
+    "parameters P; the band is a factor of two about the two bits that a hyperplane stores (Cover 1965), and the "
+    "linear programme is the exact learner of one."
 )
 ALTERNATIVE = (
-    "Left: falling curves of the share of seeds that fit all training labels against the load, one marker for each form "
-    "of the answer, with Cover's exact curve. Right: one row for each curve with the load at which the share is one "
+    "Left: falling curves of the share of seeds that fit all training labels against the load, one marker for each "
+    "form of the answer, with Cover's exact curve. Right: one row for each curve with the load at which the share is one "
     "half and its bounds, over a band from 1 to 4 bits a parameter. The numbers are in the CSV file."
 )

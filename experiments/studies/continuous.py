@@ -46,11 +46,20 @@ Safety: no network beats its paired Bayes predictor (Holm at .001), else undecid
 NUMBERS = ("learning_rate", "weight_decay", "input_noise")
 # those for I up to 512 and above, by `python -m experiments.measures.continuous_tuning`
 RECIPES: dict[tuple[str, str], tuple[tuple[float, float, float], tuple[float, float, float]]] = {
-    ("linear", "regression"): ((0.003, 0.3, 0.0), (0.003, 0.3, 0.0)),
-    ("linear", "bins"): ((0.003, 1.0, 0.6), (0.001, 1.0, 0.3)),
-    ("disc", "regression"): ((0.003, 0.1, 0.6), (0.003, 0.1, 0.6)),
-    ("disc", "bins"): ((0.001, 0.3, 0.6), (0.003, 0.3, 0.6)),
+    ("linear", "regression"): ((0.003, 0.03, 0.0), (0.003, 3.0, 0.0)),
+    ("linear", "few"): ((0.003, 10.0, 0.0), (0.003, 3.0, 0.0)),
+    ("linear", "many"): ((0.003, 3.0, 0.3), (0.003, 3.0, 0.0)),
+    ("disc", "regression"): ((0.003, 0.3, 0.6), (0.003, 0.3, 0.3)),
+    ("disc", "few"): ((0.003, 0.1, 1.0), (0.003, 0.3, 0.6)),
+    ("disc", "many"): ((0.003, 0.1, 1.0), (0.003, 0.1, 1.0)),
 }
+
+
+def _by_head(bins: Sequence[int]) -> dict[str, list[int]]:
+    """Numbers of bins by the recipe that they share: few bins are tuned at 16, many at 1024."""
+    groups = {"regression": [0], "few": [q for q in BINS if q <= 64], "many": [q for q in BINS if q > 64]}
+    found = {head: [q for q in bins if q in group] for head, group in groups.items()}
+    return {head: some for head, some in found.items() if some}
 
 
 def _sweeps(
@@ -65,10 +74,9 @@ def _sweeps(
         }  # fmt: skip
         estimators: list[tuple[Any, list[int]]] = [("regression", [0]), ("bins", list(bins))]
         for estimator, counted in estimators + [(["least_squares", "ridge"], [0])] * linear:
-            head = estimator if isinstance(estimator, str) else "regression"
-            recipe = RECIPES[target, head][int(count > 512)]
-            numbers: dict[str, Any] = dict(zip(NUMBERS, recipe, strict=True))
-            found.append(Sweep(**task, **numbers, estimator=estimator, bins=counted))
+            for head, some in _by_head(counted).items():
+                numbers: dict[str, Any] = dict(zip(NUMBERS, RECIPES[target, head][int(count > 512)], strict=True))
+                found.append(Sweep(**task, **numbers, estimator=estimator, bins=some))
     return found
 
 

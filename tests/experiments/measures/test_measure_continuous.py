@@ -62,19 +62,22 @@ def test_bins_belong_to_one_estimator(estimator, bins):
         measure(sweep("linear", estimator, bins))
 
 
-def test_a_recipe_is_the_best_on_average(monkeypatch):
-    """Both numbers of bins count: a recipe that is best for one alone does not win."""
+@pytest.mark.parametrize(("decay", "noise"), [(0.3, 0.6), (10.0, 0.0), (0.03, 1.5)])
+def test_a_recipe_is_found_inside_the_grid_and_beyond_its_edges(monkeypatch, decay, noise):
+    """An error with one minimum, averaged over two seeds that err in opposite ways."""
+    seen = []
 
     def made_up(trials):
         found = []
         for trial in trials:
             factors = dict(trial.factors)
-            decay, noise = factors["weight_decay"], factors["input_noise"]
-            good = {16: decay == 0.1, 1024: decay == 1.0}[factors["bins"]]
-            found.append({"error": 0.5 - 0.2 * good - 0.19 * (decay == 0.3) + 0.1 * abs(noise - 0.6)})
+            seen.append((factors["weight_decay"], factors["input_noise"], trial.seed))
+            away = abs(np.log(factors["weight_decay"] / decay)) + abs(factors["input_noise"] - noise)
+            found.append({"error": 0.2 + 0.01 * away + (0.05 if trial.seed else -0.05)})
         return found
 
     monkeypatch.setattr(continuous_tuning, "measure", made_up)
-    best, error = continuous_tuning.choose_recipe("disc", 0.5, "bins", 128)
-    assert best == (0.003, 0.3, 0.6)
-    assert error == pytest.approx(0.31)
+    best, error = continuous_tuning.choose_recipe("disc", 0.5, 16, 128, seeds=(0, 1))
+    assert best == (continuous_tuning.RATE, decay, noise)
+    assert error == pytest.approx(0.2)
+    assert len(seen) == len(set(seen)) >= 2 * 16

@@ -87,7 +87,7 @@ def test_more_bins_find_what_was_planted(slope, longer, overall):
 
 
 def test_the_sentence_names_the_smaller_sizes_where_bins_cost():
-    columns = planted(slope={place: 0.0 for place in LARGEST} | {("linear", 512): 0.0})
+    columns = planted(slope=dict.fromkeys(LARGEST, 0.0) | {("linear", 512): 0.0})
     (overall,) = [row for row in judge(columns) if row["arm"] == "bins"]
     assert overall["verdict"] == "refuted"
     assert overall["sentence"].endswith("more bins cost more for: linear 64, disc 64, disc 512.")
