@@ -51,7 +51,8 @@ def _draw_halves(axes: Axes, found: list[tuple[Any, Any]]) -> list[dict[str, Any
         low, high = half.low, min(half.high, reach)
         axes.plot([low, high], [row, row], color=look.colour, linewidth=1.0)
         for end, known, arrow in ((low, half.low > 0, "<"), (high, np.isfinite(half.high), ">")):
-            axes.plot(end, row, marker="|" if known else arrow, color=look.colour, markersize=5 if known else 3)
+            axes.plot(end, row, marker="|" if known else arrow, color=look.colour, markersize=5 if known else 3,
+                      clip_on=False)  # fmt: skip
         if np.isfinite(half.place):
             axes.plot(half.place, row, marker=look.marker, color=look.colour,
                       markerfacecolor=look.colour if look.filled else "white")  # fmt: skip
@@ -89,6 +90,6 @@ CAPTION = (
 )
 ALTERNATIVE = (
     "Left: falling curves of the share of seeds that fit all training labels against the load, one marker for each "
-    "form of the answer, with Cover's exact curve. Right: one row for each curve with the load at which the share is one "
-    "half and its bounds, over a band from 1 to 4 bits a parameter. The numbers are in the CSV file."
+    "form of the answer, with Cover's exact curve. Right: one row for each curve with the load at which the share "
+    "is one half and its bounds, over a band from 1 to 4 bits a parameter. The numbers are in the CSV file."
 )
