@@ -11,6 +11,7 @@ from experiments.studies.registry import STUDIES
 from paper_figures import (
     accuracy_outputs,
     collapse,
+    continuous,
     digits,
     downsampling,
     edge_map,
@@ -27,6 +28,7 @@ from paper_figures import (
     synthesis,
     table1,
     theory,
+    training_fit,
 )
 from paper_figures.source import MissingRows, Source
 from paper_figures.style import Drawing
@@ -62,11 +64,13 @@ FIGURES: dict[str, Figure] = {
         Figure(theory.NAME, theory.SUMMARY, ("codebook",), theory.draw),
         Figure(digits.NAME, digits.SUMMARY, ("digits",), digits.draw),
         Figure(resolution.NAME, resolution.SUMMARY, ("resolution",), resolution.draw),
+        Figure(training_fit.NAME, training_fit.SUMMARY, ("training_fit",), training_fit.draw),
         Figure(effective_outputs.NAME, effective_outputs.SUMMARY, ("effective_outputs",), effective_outputs.draw),
         Figure(downsampling.NAME, downsampling.SUMMARY, ("downsampling",), downsampling.draw),
         Figure(refinement.NAME, refinement.SUMMARY, ("refinement",), refinement.draw),
         Figure(linear_vs_deep.NAME, linear_vs_deep.SUMMARY, ("linear_vs_deep",), linear_vs_deep.draw),
         Figure(edge_map.NAME, edge_map.SUMMARY, ("edge_map",), edge_map.draw),
+        Figure(continuous.NAME, continuous.SUMMARY, ("continuous",), continuous.draw),
         Figure(metric_gap.NAME, metric_gap.SUMMARY, ("metric_gap",), metric_gap.draw),
         Figure(table1.NAME, table1.SUMMARY, (), table1.draw),
         Figure(synthesis.NAME, synthesis.SUMMARY, tuple(STUDIES), synthesis.draw),

@@ -60,6 +60,7 @@ LIMITS = {
     "composed": Look("ceiling, composition known", "#000000"),
     "class_mean": Look("class-mean rule, expected", "#8A7A3B", line="--"),
     "posterior": Look("exact posterior", "#000000"),
+    "cover": Look("hyperplane, exact (Cover)", "#000000", line="--"),
     "fano": Look("Fano bound", "#882255", line="-."),
     "chance": Look("chance", "#777777", line=":"),
 }
@@ -104,6 +105,18 @@ NOMINALS = {  # dictionaries of disc maps under several nominal numbers of label
     "30 idle labels": Look("and 30 labels that never occur", "#D55E00", "v", "--"),
     "idle frame": Look("and a frame of idle outputs", "#009E73", "^", "-."),
     "far apart": Look("two labels, maps far apart", "#7B4FA3", "X", ":"),
+}
+FITTED = {  # forms of an answer to random labels
+    "bits": Look("one output a bit of the label", "#009E73", "^"),
+    "jway": Look("one output a label", "#0072B2", "o", "--"),
+    "plane": Look("hyperplane, trained", "#E69F00", "s", "-.", False),
+    "programme": Look("hyperplane, linear programme", "#000000", "D", "", False),
+}
+ESTIMATORS = {  # of a continuous target
+    "regression": Look("network, one output", "#0072B2", "o"),
+    "few": Look("network, {bins} bins", "#009E73", "^", "--"),
+    "many": Look("network, {bins} bins", "#D55E00", "v", "-."),
+    "ridge": Look("ridge regression", "#777777", "x", ":"),
 }
 VARIANTS = {  # what `capsim bench` times
     "capsim": Look("capsim population", "#0072B2", "o", ""),

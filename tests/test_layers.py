@@ -21,6 +21,7 @@ ORDER = (
     ("sim.dictionary_learner",),
     ("sim.learners",),
     ("sim.networks",),
+    ("sim.losses",),
     ("sim.training",),
     ("sim.memory",),
     ("sim.member",),
@@ -199,8 +200,8 @@ def test_theory_and_training_never_import_each_other(imports):
     [
         # theory and analysis are NumPy and SciPy in float64: an independent second code
         ("jax", ("sim.types", "sim.generators", "sim.metrics", "sim.dictionary_learner", "sim.learners",
-                 "sim.networks", "sim.training",
-                 "sim.memory", "sim.member", "sim.population", "sim.segmentation", "sim.testing", "experiments.data",
+                 "sim.networks", "sim.losses", "sim.training", "sim.memory", "sim.member", "sim.population",
+                 "sim.segmentation", "sim.testing", "experiments.data",
                  "experiments.tasks", "experiments.probing", "experiments.cost", "experiments.batches",
                  "experiments.rows", "experiments.runner", "experiments.measures",
                  "experiments.replaying", "experiments.rescoring", "experiments.selfcheck", "experiments.cache",

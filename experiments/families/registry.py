@@ -1,6 +1,14 @@
 """Measured families by name. To add one, write a file beside this one and a line here."""
 
-from experiments.families import downsampling, edge_map, linear_vs_deep, metric_gap, refinement
+from experiments.families import (
+    continuous,
+    downsampling,
+    edge_map,
+    linear_vs_deep,
+    metric_gap,
+    random_labels,
+    refinement,
+)
 from experiments.families.family import Family
 
 _ALL: tuple[Family, ...] = (
@@ -9,5 +17,7 @@ _ALL: tuple[Family, ...] = (
     downsampling.FAMILY,
     edge_map.FAMILY,
     linear_vs_deep.FAMILY,
+    random_labels.FAMILY,
+    continuous.FAMILY,
 )
 FAMILIES: dict[str, Family] = {family.name: family for family in _ALL}

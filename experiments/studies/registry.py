@@ -3,6 +3,7 @@
 from experiments.spec import Study
 from experiments.studies import (
     codebook,
+    continuous,
     digits,
     downsampling,
     edge_map,
@@ -13,6 +14,7 @@ from experiments.studies import (
     metric_gap,
     refinement,
     resolution,
+    training_fit,
 )
 
 _ALL = (
@@ -21,11 +23,13 @@ _ALL = (
     grid.STUDY,
     digits.STUDY,
     resolution.STUDY,
+    training_fit.STUDY,
     effective_outputs.STUDY,
     downsampling.STUDY,
     refinement.STUDY,
     linear_vs_deep.STUDY,
     edge_map.STUDY,
+    continuous.STUDY,
     metric_gap.STUDY,
 )
 STUDIES: dict[str, Study] = {study.name: study for study in _ALL}
