@@ -23,6 +23,7 @@ from experiments.commands.listing import list_
 from experiments.commands.predicting import plan, predict
 from experiments.commands.reading import export, figures, fit, report, verdict
 from experiments.commands.running import bench, calibrate, run, status, tune
+from experiments.commands.sheet import sheet
 from experiments.commands.testing import selftest
 from experiments.console import warn
 from experiments.factors import UsageError
@@ -39,6 +40,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "verdict": verdict,
     "figures": figures,
     "report": report,
+    "sheet": sheet,
     "tune": tune,
     "calibrate": calibrate,
     "bench": bench,

@@ -1,8 +1,8 @@
 """Parameters of segmentation systems: chosen by validation, from equally many candidates a system, deep or not.
 
 `capsim tune systems` fits four candidates of every system on every phantom and number of training images that the study
-uses, on one seed that no result uses, and writes all scores and the winners to `experiments/studies/systems_search.json`,
-which is committed. The winners' numbers are part of the identity of the study's trials.
+uses, on one seed that no result uses, and writes all scores and the winners to `SEARCH_FILE`, which is committed. The
+winners' numbers are part of the identity of the study's trials.
 """
 
 import json

@@ -7,7 +7,18 @@ from typing import NamedTuple
 from experiments.console import warn
 from experiments.factors import UsageError
 from experiments.store import Store
-from paper_figures import accuracy_outputs, collapse, digits, examples, heads, phase_map, survey_curve, theory
+from paper_figures import (
+    accuracy_outputs,
+    collapse,
+    digits,
+    examples,
+    heads,
+    phase_map,
+    survey_curve,
+    systems,
+    table2,
+    theory,
+)
 from paper_figures.source import MissingRows, Source
 from paper_figures.style import Drawing
 
@@ -39,6 +50,8 @@ FIGURES: dict[str, Figure] = {
         Figure(collapse.NAME, collapse.SUMMARY, ("codebook",), collapse.draw),
         Figure(theory.NAME, theory.SUMMARY, ("codebook",), theory.draw),
         Figure(digits.NAME, digits.SUMMARY, ("digits",), digits.draw),
+        Figure(table2.NAME, table2.SUMMARY, ("systems",), table2.draw),
+        Figure(systems.NAME, systems.SUMMARY, ("systems",), systems.draw),
     )
 }
 

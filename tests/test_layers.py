@@ -40,7 +40,7 @@ ORDER = (
     ("experiments.tasks",),
     ("experiments.probing",),
     ("experiments.limits",),
-    ("experiments.recipes",),
+    ("experiments.recipes", "experiments.searching"),
     ("experiments.cost",),
     ("experiments.batches",),
     ("experiments.rows",),
@@ -57,6 +57,7 @@ ORDER = (
     ("experiments.backtest",),
     ("experiments.calibration",),
     ("experiments.console",),
+    ("experiments.sheets",),
     ("paper_figures",),
     ("benchmarks",),
 )
@@ -67,6 +68,7 @@ FACE = "experiments"
 LATE = {
     ("experiments.spec", "experiments.recipes"): "the default of an argument that callers may replace",
     ("experiments.recipes", "experiments.runner"): "tuning trains; looking a recipe up does not",
+    ("experiments.searching", "experiments.runner"): "searching fits; looking settings up does not",
     ("experiments.engines", "experiments.clusters"): "Dask is loaded where it is asked for only",
 }
 TRAINING_SIDE = ("sim.generators", "sim.learners", "sim.networks", "sim.training", "sim.population")

@@ -9,7 +9,7 @@ from experiments.families.family import Family
 
 SEGMENTED = ("ventricle", "liver", "tumour", "cells", "membranes")
 PHANTOMS = (*SEGMENTED, "mitosis", "digits")
-# system -> its own phantom, whether a network is in it, and what a fit and an answered image take on a core, in seconds.
+# system -> its own phantom, whether a network is in it, seconds on a core of a fit and of an answered image.
 SYSTEMS: dict[str, tuple[str, bool, float, float]] = {
     "otsu": ("cells", False, 0.02, 0.001),
     "kmeans": ("cells", False, 0.03, 0.003),
@@ -57,13 +57,14 @@ def _is_settings(text: str) -> bool:
 
 
 def _seconds(factors: Mapping[str, Any]) -> float:
-    asked = 1.3 * factors["test_items"]  # the shifted images, too
+    asked = factors["test_items"] + factors["shifted_items"]
+    drawn = (0.014 if factors["phantom"] == "liver" else 0.008) * (asked + factors["inputs"])  # and scored
     if factors["system"] in BASELINES:
-        return 0.5 + 0.01 * asked
+        return float(0.2 + drawn)
     _, deep, fit, answer = SYSTEMS[factors["system"]]
     if deep and factors["stage"] != "forest":
         fit *= factors["effort"]
-    return float(fit + (0.01 + answer) * asked)
+    return float(fit + drawn + answer * asked)
 
 
 FAMILY = Family(
@@ -81,7 +82,7 @@ FAMILY = Family(
             "settings", str, "{}", rule("must be a JSON object of a system's parameters", _is_settings),
             "tuned parameters, by name",
         ),
-        Factor("shifted_items", int, 30, at_least(1), "test phantoms of another contrast, blur and family of shapes"),
+        Factor("shifted_items", int, 20, at_least(1), "test phantoms of another contrast, blur and family of shapes"),
     ),
     data=("phantom", "inputs", "noise_scale", "test_items", "shifted_items"),
     arm=("system", "stage"),

@@ -1,7 +1,7 @@
 """Systems in which a network's map is where another method begins: [10] [21] [22] and their networks alone.
 
-Every hybrid has the parameter `arm`. Its value "network" leaves the refinement out: the same network by itself; "forest"
-leaves the network out: the same refinement on a random forest's map.
+Every hybrid has the parameter `arm`. Its value "network" leaves the refinement out: the same network by itself;
+"forest" leaves the network out: the same refinement on a random forest's map.
 """
 
 from collections.abc import Callable, Mapping, Sequence
