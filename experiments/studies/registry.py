@@ -6,5 +6,3 @@ from experiments.studies import codebook, digits, grid, heads, systems
 STUDIES: dict[str, Study] = {
     study.name: study for study in (codebook.STUDY, heads.STUDY, grid.STUDY, digits.STUDY, systems.STUDY)
 }
-    study.name: study for study in (codebook.STUDY, heads.STUDY, grid.STUDY, digits.STUDY, systems.STUDY)
-}
