@@ -10,6 +10,7 @@ from experiments.studies.common import Columns
 from experiments.studies.systems import MARGIN, ROWS, Row, difference, sizes_of
 from paper_figures.source import MissingRows, Source
 from paper_figures.style import DOUBLE, Drawing, Look, add_legend, draw_points, make_canvas, paper_style, save
+from paper_figures.table2 import NAMES
 
 NAME = "systems"
 SUMMARY = "Table 2 on phantoms: non-deep less deep over training images and noise"
@@ -19,6 +20,7 @@ LOOKS = {
     (1.0, True): Look("shifted phantoms", "#009E73", "s", "", False),
     (4.0, False): Look("four times the training steps", "#7B4FA3", "X", ""),
 }
+ACROSS = 4  # panels in a line
 LONG = 4.0  # the key of the arm with more steps, which is no noise
 
 
@@ -45,7 +47,8 @@ def _draw_panel(axes: Axes, columns: Columns, row: Row, deep: str, sizes: list[i
     axes.axhline(0, color="#777777", linewidth=0.6)
     axes.set_xticks(range(len(sizes)), [str(size) for size in sizes])
     axes.set_xlim(-0.5, len(sizes) - 0.5)
-    axes.set_title(f"{row.name}\n{row.other}\n− {deep}", fontsize=6)
+    axes.set_xlabel("training images")
+    axes.set_title(f"{row.name}: {NAMES[row.other]} − {NAMES[deep]}")
     return numbers
 
 
@@ -59,12 +62,15 @@ def draw(source: Source, out: Path) -> Drawing:
         raise MissingRows(f"figure {NAME} must have finished rows of both sides of a row of Table 2, got none")
     numbers: list[dict[str, Any]] = []
     with paper_style():
-        canvas = make_canvas(DOUBLE, 2.6)
-        panels = canvas.subplots(1, len(pairs), squeeze=False)[0]
-        for axes, (row, deep) in zip(panels, pairs, strict=True):
+        lines = -(-len(pairs) // ACROSS)
+        canvas = make_canvas(DOUBLE, 0.5 + 1.9 * lines)
+        panels = canvas.subplots(lines, min(len(pairs), ACROSS), squeeze=False)
+        for axes in panels.ravel()[len(pairs) :]:
+            axes.set_axis_off()
+        for axes, (row, deep) in zip(panels.ravel(), pairs, strict=False):
             numbers += _draw_panel(axes, columns, row, deep, sizes)
-        panels[0].set_ylabel("non-deep less deep, as a fraction")
-        canvas.supxlabel("training images", fontsize=7.5)
+        for line in panels:
+            line[0].set_ylabel("non-deep less deep")
         shown = {number["series"] for number in numbers}
         add_legend(canvas, [look for look in LOOKS.values() if look.label in shown], 4)
         return save(canvas, numbers, out, NAME, CAPTION, ALTERNATIVE)

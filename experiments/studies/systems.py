@@ -134,11 +134,12 @@ def _baselines() -> list[Sweep]:
 
 
 def _smoke() -> tuple[Sweep, ...]:
-    names = ("fitting_and_contour", "encoder_decoder", "chance", "constant")
+    """The tumour's row at one number of training images, with hardly any training."""
+    names = ("lesion_pipeline", "component_rejection", "chance", "constant")
     return tuple(
-        _sweep(system, "ventricle", inputs, 2, test_items=8, shifted_items=4,
-               effort=0.1 if system == "encoder_decoder" else 1.0)
-        for system in names for inputs in (8, 16)
+        _sweep(system, "tumour", SIZES[0], 2, test_items=8, shifted_items=4,
+               effort=0.1 if system == "component_rejection" else 1.0)
+        for system in names
     )  # fmt: skip
 
 
