@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 
 from experiments.cost import predicted_cost
+from experiments.families.registry import FAMILIES
 from experiments.records import check_ranks_fit
 from experiments.spec import Trial, UsageError
 from experiments.tasks import Task, make_task
@@ -25,7 +26,7 @@ class Batch(NamedTuple):
 
 
 def make_batches(trials: Sequence[Trial], pending: Iterable[str], devices: int) -> list[Batch]:
-    """Group trials by compiled shape and cut the pending ones into batches.
+    """Group trials by compiled shape and cut the pending ones into batches; measured families are left out.
 
     Args:
         trials: the whole plan; it alone decides the shapes, so a resumed run compiles what the first one did.
@@ -39,6 +40,8 @@ def make_batches(trials: Sequence[Trial], pending: Iterable[str], devices: int) 
     wanted = set(pending)
     groups: dict[Any, list[tuple[Trial, Task]]] = {}
     for trial in trials:
+        if dict(trial.factors)["generator"] in FAMILIES:
+            continue  # measured, not trained: see `experiments.measuring`
         try:
             task = make_task(trial)
         except UsageError:

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
+from experiments.cache import num_cores
+from experiments.families.registry import FAMILIES
 from experiments.spec import Study, Trial, trial_of
 from experiments.store import COMMITTED, Store, settled
 from experiments.tasks import Task, make_task
@@ -81,7 +83,7 @@ def measure_pace(store: Store, kinds: Iterable[Kind]) -> dict[Kind, tuple[float,
         for row in store.read(name, PACE_COLUMNS).table.select(PACE_COLUMNS).to_pylist():
             if row["status"] != "failed" and row["seconds"] and row["factors_json"]:
                 trial = trial_of(row)
-                if _kind(trial) in wanted:
+                if dict(trial.factors)["generator"] not in FAMILIES and _kind(trial) in wanted:
                     stored.setdefault(_kind(trial), []).append((trial, row["seconds"]))
         for kind, pairs in stored.items():
             for trial, spent in pairs[:: -(-len(pairs) // PACE_ROWS)]:
@@ -168,6 +170,8 @@ def plan(
     done = settled(store.read(study.name, ("identity", "status")).table)
     pending = [trial.identity for trial in trials if trial.identity not in done]
     devices = len(jax.local_devices())
+    factors = [dict(trial.factors) for trial in trials if trial.identity not in done]
+    calls = sum(FAMILIES[f["generator"]].seconds(f) for f in factors if f["generator"] in FAMILIES)
     batches = group(trials, pending, devices)
     largest = {(batch.settings, batch.slots): batch for batch in batches}
     measured, source = _pace(store, _kinds(batches))
@@ -178,7 +182,7 @@ def plan(
         "pending": len(pending),
         "batches": len(batches),
         "programs": len(largest),
-        "predicted_seconds": round(_seconds(batches, measured), 1),
+        "predicted_seconds": round(_seconds(batches, measured) + calls / num_cores(), 1),
         "predicted_from": source,
         "peak_megabytes": round(
             max((member_bytes(b.settings, b.tasks[0]) for b in largest.values()), default=0) * devices / 1e6, 1

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from experiments.measuring import is_measured, make_row
 from experiments.store import Store
 from experiments.studies.registry import STUDIES
 from paper_figures.report import write_report
@@ -21,8 +22,22 @@ def _limits(factors, generator):
     return math.log2(factors["outputs"]), 1 / factors["outputs"], 0.99, 1 / factors["outputs"], 0.99
 
 
+def measured_rows(study):
+    """Rows of a measured study's smoke preset, every score .6 and a little scatter."""
+    generator = np.random.default_rng(7)
+    names = ("primary", "filled_dice", "myocardium_dice", "iou", "dice", "sliver07", "selected")
+    rows = []
+    for trial in STUDIES[study].trials("smoke"):
+        value = 0.6 + 0.01 * float(generator.standard_normal())
+        scores = {name: value for name in names}
+        rows.append(make_row(study, trial, scores, 1.0) | {"versions": "jax=0", "device": "cpu", "commit": "abc"})
+    return rows
+
+
 def make_rows(study):
     """Rows of a study's smoke preset."""
+    if is_measured(STUDIES[study].trials("smoke")[0]):
+        return measured_rows(study)
     generator = np.random.default_rng(5)
     rows = []
     for trial in STUDIES[study].trials("smoke"):
