@@ -208,5 +208,5 @@ def test_predicted_seconds_count_what_is_fitted_and_asked():
         return FAMILY.seconds(dict(_trial(**factors).factors))
 
     assert cost(system="unet", effort=4.0) > 2 * cost(system="unet")
-    assert cost(system="dilated_crf", test_items=100) > 5 * cost(system="dilated_crf", test_items=4)
+    assert cost(system="dilated_crf", test_items=100) > 2 * cost(system="dilated_crf", test_items=4)
     assert cost(system="chance") < cost(system="unet")
