@@ -124,7 +124,7 @@ def fit_system(system: str, examples: Examples, settings: Mapping[str, Any], see
 
         return fit_constant(examples, task, score)
     segmenter = SEGMENTERS[system]
-    return segmenter.fit(check_examples(examples, segmenter.task), default_parameters(segmenter) | settings, seed)
+    return segmenter.fit(check_examples(examples, segmenter.task), {**default_parameters(segmenter), **settings}, seed)
 
 
 def _truth_of(examples: Examples, phantom: str) -> Truth:

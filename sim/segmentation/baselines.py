@@ -1,6 +1,7 @@
 """What a system has to beat: random labels, the best answer that is the same for every image; and a human's outline."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ def fit_chance(examples: Examples, task: str, seed: int) -> Predict:
     return draw
 
 
-def constant_answers(examples: Examples, task: str) -> list[NDArray[np.int32] | NDArray[np.float64]]:
+def constant_answers(examples: Examples, task: str) -> Sequence[NDArray[Any]]:
     """Candidates for an answer that is the same for every image.
 
     Label maps are level sets of the blurred mean maps of "label l or more", at one level for all labels, and each label
