@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 import jax
 
 from experiments.cost import predicted_cost
-from experiments.families.registry import FAMILIES
 from experiments.records import check_ranks_fit
 from experiments.spec import Trial, UsageError
 from experiments.tasks import Task, make_task
-from sim.population import Settings
+from sim.member import Settings
 
 MEMBERS_PER_DEVICE = 8  # members of a batch on each device: some ten seconds of work, so a kill loses little
 
@@ -40,8 +39,8 @@ def make_batches(trials: Sequence[Trial], pending: Iterable[str], devices: int) 
     wanted = set(pending)
     groups: dict[Any, list[tuple[Trial, Task]]] = {}
     for trial in trials:
-        if dict(trial.factors)["generator"] in FAMILIES:
-            continue  # measured, not trained: see `experiments.measuring`
+        if trial.is_measured:
+            continue  # see `experiments.measuring`
         try:
             task = make_task(trial)
         except UsageError:

@@ -9,22 +9,12 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from experiments.cost import predicted_measuring
 from experiments.families.registry import FAMILIES
 from experiments.measures.registry import measure_of
 from experiments.records import COLUMNS, clean_row
 from experiments.rows import failed_rows, provenance, stored_factors
 from experiments.spec import Trial, canonical_json
-from experiments.store import Store
-
-
-def is_measured(trial: Trial) -> bool:
-    """Whether a trial belongs to a measured family."""
-    return dict(trial.factors)["generator"] in FAMILIES
-
-
-def predicted_call_seconds(trials: Iterable[Trial]) -> float:
-    """Seconds that trials of measured families will take on one core, by what their families say."""
-    return sum(FAMILIES[dict(trial.factors)["generator"]].seconds(dict(trial.factors)) for trial in trials)
 
 
 def make_calls(trials: Sequence[Trial], pending: Iterable[str]) -> list[tuple[Trial, ...]]:
@@ -36,33 +26,31 @@ def make_calls(trials: Sequence[Trial], pending: Iterable[str]) -> list[tuple[Tr
     """
     wanted, groups = set(pending), dict[tuple[Any, ...], list[Trial]]()
     for trial in trials:
-        if is_measured(trial) and trial.identity in wanted:
+        if trial.is_measured and trial.identity in wanted:
             factors = dict(trial.factors)
             alike = tuple(factors[name] for name in FAMILIES[factors["generator"]].together)
             groups.setdefault((factors["generator"], *alike), []).append(trial)
     calls = []
     for (family, *_), group in groups.items():
-        ordered = sorted(group, key=lambda trial: (predicted_call_seconds([trial]), trial.identity))
+        ordered = sorted(group, key=lambda trial: (predicted_measuring([trial]), trial.identity))
         size = FAMILIES[family].batch
         calls += [tuple(ordered[start : start + size]) for start in range(0, len(ordered), size)]
-    return sorted(calls, key=lambda call: (-predicted_call_seconds(call), call[0].identity))
+    return sorted(calls, key=lambda call: (-predicted_measuring(call), call[0].identity))
 
 
-def measure_call(study: str, trials: Sequence[Trial], store: Store) -> list[dict[str, Any]]:
-    """Measure one call and publish its rows; a call that raises is tried again in halves, down to one trial, so that
-    one bad trial costs one failed row."""
+def measure_call(study: str, trials: Sequence[Trial]) -> list[dict[str, Any]]:
+    """The rows of one call; a call that raises is tried again in halves, down to one trial, so that one bad trial costs
+    one failed row."""
     started = time.perf_counter()
     try:
         scores = measure_of(dict(trials[0].factors)["generator"])(trials)
         seconds = (time.perf_counter() - started) / len(trials)
-        rows = [make_row(study, trial, found, seconds) for trial, found in zip(trials, scores, strict=True)]
+        return [make_row(study, trial, found, seconds) for trial, found in zip(trials, scores, strict=True)]
     except (RuntimeError, ValueError, MemoryError, ArithmeticError) as error:
         if len(trials) > 1:
             cut = (len(trials) + 1) // 2
-            return [row for part in (trials[:cut], trials[cut:]) for row in measure_call(study, part, store)]
-        rows = failed_rows(study, trials, error, provenance())
-    store.publish(study, rows)
-    return rows
+            return measure_call(study, trials[:cut]) + measure_call(study, trials[cut:])
+        return failed_rows(study, trials, error, provenance())
 
 
 def make_row(study: str, trial: Trial, scores: Mapping[str, Any], seconds: float) -> dict[str, Any]:

@@ -237,8 +237,8 @@ def spread(table: pa.Table) -> pa.Table:
     found = [{**mine, **theirs} for mine, theirs in zip(factors, scores, strict=True)]
     for name in sorted({name for row in found for name in row} - set(table.column_names)):
         values = [row.get(name) for row in found]
-        whole = all(isinstance(value, (bool, str, type(None))) for value in values)
-        table = table.append_column(name, pa.array(values) if whole else pa.array(values, _NUMBER))
+        named = all(isinstance(value, (bool, str, type(None))) for value in values)
+        table = table.append_column(name, pa.array(values) if named else pa.array(values, _NUMBER))
     return table.drop_columns(["scores_json"])
 
 

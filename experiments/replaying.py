@@ -1,6 +1,5 @@
 """One trial once more, alone: what it gives now, beside what is stored."""
 
-import tempfile
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -9,14 +8,13 @@ import jax
 import numpy as np
 
 from experiments.batches import Batch, make_batches
-from experiments.measuring import is_measured, measure_call
+from experiments.measuring import measure_call
 from experiments.records import COMPARED, TOLERANCE, clean_row, difference
-from experiments.rows import make_rows
+from experiments.rows import make_rows, reason_of
 from experiments.runner import train_batch
 from experiments.spec import Trial
-from experiments.store import Store
 from experiments.tasks import stack_members
-from sim.population import loss_path
+from sim.member import loss_path
 from sim.training import BLOCK
 
 SHOWN = ("status", "reason", *COMPARED, "nll", "calibration_error", "steps", "converged")
@@ -36,15 +34,13 @@ def replay(study: str, trial: Trial) -> Replay:
         UsageError: factors that describe no possible task.
     """
     started = time.perf_counter()
-    if is_measured(trial):
-        with tempfile.TemporaryDirectory() as folder:
-            return Replay(clean_row(measure_call(study, [trial], Store(folder))[0]), [])
+    if trial.is_measured:
+        return Replay(measure_call(study, [trial])[0], [])
     (batch,) = make_batches([trial], [trial.identity], len(jax.local_devices()))
     try:
         (row,) = make_rows(study, batch, train_batch(batch), time.perf_counter() - started)
     except (RuntimeError, ValueError, MemoryError) as error:  # what costs a run a failed row
-        reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-        return Replay({"identity": trial.identity, "status": "failed", "reason": reason}, [])
+        return Replay({"identity": trial.identity, "status": "failed", "reason": reason_of(error)}, [])
     return Replay(clean_row(row), follow_loss(batch) if row["status"] == "diverged" else [])
 
 

@@ -20,9 +20,9 @@ import pyarrow as pa
 
 from experiments.batches import Batch, halves, make_batches
 from experiments.cache import num_cores
-from experiments.cost import DEFAULT_RATE, predicted_cost, predicted_seconds
+from experiments.cost import DEFAULT_RATE, predicted_cost, predicted_measuring, predicted_seconds
 from experiments.engines import Engine, WorkerKilledError, as_engine
-from experiments.measuring import is_measured, make_calls, measure_call, predicted_call_seconds
+from experiments.measuring import make_calls, measure_call
 from experiments.probing import train_planned
 from experiments.records import root_hash, select, settled
 from experiments.rows import failed_rows, make_rows, provenance
@@ -30,7 +30,8 @@ from experiments.sharing import Claim, Sight, check_sight, offer
 from experiments.spec import Study, Sweep, Trial, rule_hash
 from experiments.store import Store
 from experiments.tasks import make_task, stack_members
-from sim.population import Results, train_population
+from sim.member import Results
+from sim.population import train_population
 
 SETTLED = ("identity", "status")  # the columns that say what is done
 READ_ATTEMPTS = 60  # a second each; network file systems keep a folder's listing for up to a minute
@@ -100,8 +101,10 @@ def run_job(job: Job, store_path: str, train: Train = train_batch) -> list[Outco
     done = settled(store.read(job.study, SETTLED).table) if job.claim.was_taken(store.path) else {}
     outcomes: list[Outcome] = [(t.identity, done[t.identity], False) for t in trials if t.identity in done]
     todo = tuple(trial for trial in trials if trial.identity not in done)
-    if todo and is_measured(todo[0]):
-        outcomes += [(row["identity"], row["status"], True) for row in measure_call(job.study, todo, store)]
+    if todo and todo[0].is_measured:
+        rows = measure_call(job.study, todo)
+        store.publish(job.study, rows)
+        outcomes += [(row["identity"], row["status"], True) for row in rows]
     elif todo:
         tasks = tuple(make_task(trial) for trial in todo)
         settings = replace(tasks[0].settings, max_inputs=job.max_inputs)
@@ -125,7 +128,7 @@ def train_pending(
         after each job its outcomes, and what is left as a multiple of what was done, by predicted cost.
     """
     calls = make_calls(trials, pending)
-    seconds = {trial.identity: predicted_call_seconds([trial]) for call in calls for trial in call}
+    seconds = {trial.identity: predicted_measuring([trial]) for call in calls for trial in call}
     later = sum(seconds.values()) * DEFAULT_RATE
     call = partial(run_job, store_path=str(store.path.resolve()), train=train)
     if len(seconds) < len(pending):
@@ -170,7 +173,7 @@ def _complete(
     circumstances: Mapping[str, str],
 ) -> Iterator[tuple[list[Outcome], float]]:
     """Have an engine do jobs whose trials have these costs; `later` is the cost of what comes after them."""
-    total = sum(costs.values()) + later
+    done, total = 0.0, sum(costs.values()) + later
     for job, result in engine.complete(call, jobs):
         if isinstance(result, WorkerKilledError):
             if len(job.trials) > 1:  # one of them did it: each alone
@@ -180,9 +183,9 @@ def _complete(
             store.publish(job.study, rows)
             result = [(row["identity"], row["status"], True) for row in rows]
         for identity, _, _ in result:
-            del costs[identity]
-        left = sum(costs.values()) + later
-        yield result, left / (total - left)
+            done += costs.pop(identity)
+        left = total - done if costs else later  # exactly nothing at the end, whatever the sums were rounded to
+        yield result, left / done
 
 
 def read_back(study: str, trials: Sequence[Trial], store: Store, outcomes: Sequence[Outcome]) -> pa.Table:
@@ -232,7 +235,7 @@ def execute(
     before = settled(store.read(study, SETTLED).table)
     pending = [trial.identity for trial in trials if trial.identity not in before]
     predicted = predicted_seconds(make_batches(trials, pending, 1), store) if pending else 0.0
-    predicted += predicted_call_seconds(t for call in make_calls(trials, pending) for t in call) / num_cores()
+    predicted += predicted_measuring(trial for trial in trials if trial.identity not in before) / num_cores()
     outcomes: list[Outcome] = []
     if pending:
         for result, left in train_pending(study, trials, pending, store, train, chosen):

@@ -78,6 +78,11 @@ class Trial:
         return _digest({"version": ALGORITHM_VERSION, "data": data, "seed": self.seed})
 
     @property
+    def is_measured(self) -> bool:
+        """Whether a measured family gives the result, and not a population of networks."""
+        return dict(self.factors)["generator"] in FAMILIES
+
+    @property
     def factors_json(self) -> str:
         """All factors as canonical JSON, for the table."""
         return canonical_json(dict(self.factors))
@@ -147,9 +152,9 @@ def _complete(cell: dict[str, Any], resolve: Resolve) -> dict[str, Any]:
     if cell.get("field") == "ising" and cell["labels"] != 2:
         raise UsageError(f"labels must be 2 for field ising, got {cell['labels']}")
     if cell["generator"] in FAMILIES:
-        open_ = [name for name, value in cell.items() if value is None]
-        if open_:
-            raise UsageError(f"{open_[0]} must be set: {cell['generator']} has no recipe for it")
+        missing = [name for name, value in cell.items() if value is None]
+        if missing:
+            raise UsageError(f"{missing[0]} must be set: {cell['generator']} has no recipe for it")
         return cell
     if "head" in cell:
         several, convolutional = _has_several_units(cell), "receptive_field" in cell

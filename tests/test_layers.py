@@ -22,6 +22,7 @@ ORDER = (
     ("sim.networks",),
     ("sim.training",),
     ("sim.memory",),
+    ("sim.member",),
     ("sim.population",),
     ("sim.segmentation",),
     ("sim.analysis",),
@@ -50,7 +51,7 @@ ORDER = (
     ("experiments.measuring",),
     ("experiments.runner",),
     ("experiments.selftest",),
-    ("experiments.explaining", "experiments.replaying", "experiments.selfcheck"),
+    ("experiments.explaining", "experiments.replaying", "experiments.rescoring", "experiments.selfcheck"),
     ("experiments.studies",),
     ("experiments.verdicts",),
     ("experiments.own_data",),
@@ -75,7 +76,7 @@ LATE = {
     ("experiments.searching", "experiments.runner"): "searching fits; looking settings up does not",
     ("experiments.engines", "experiments.clusters"): "Dask is loaded where it is asked for only",
 }
-TRAINING_SIDE = ("sim.generators", "sim.learners", "sim.networks", "sim.training", "sim.population")
+TRAINING_SIDE = ("sim.generators", "sim.learners", "sim.networks", "sim.training", "sim.member", "sim.population")
 
 
 def inside(module: str, names: Iterable[str]) -> bool:
@@ -187,7 +188,7 @@ def test_theory_and_training_never_import_each_other(imports):
 
     assert crossing(["sim.theory"], TRAINING_SIDE) == set()
     assert crossing(TRAINING_SIDE, ["sim.theory"]) == set()
-    assert crossing(["paper_figures"], ["sim.training", "sim.population", "experiments.runner"]) == set()
+    assert crossing(["paper_figures"], ["sim.training", "sim.member", "sim.population", "experiments.runner"]) == set()
 
 
 @pytest.mark.parametrize(
@@ -195,10 +196,11 @@ def test_theory_and_training_never_import_each_other(imports):
     [
         # theory and analysis are NumPy and SciPy in float64: an independent second code
         ("jax", ("sim.types", "sim.generators", "sim.metrics", "sim.learners", "sim.networks", "sim.training",
-                 "sim.memory", "sim.population", "sim.segmentation", "sim.testing", "experiments.data",
+                 "sim.memory", "sim.member", "sim.population", "sim.segmentation", "sim.testing", "experiments.data",
                  "experiments.tasks", "experiments.probing", "experiments.cost", "experiments.batches",
                  "experiments.rows", "experiments.runner", "experiments.measures",
-                 "experiments.replaying", "experiments.selfcheck", "experiments.cache", "experiments.selftest.child",
+                 "experiments.replaying", "experiments.rescoring", "experiments.selfcheck", "experiments.cache",
+                 "experiments.selftest.child",
                  *COMPOSITION_ROOT, "paper_figures", "benchmarks")),
         ("flax", ("sim.networks", "benchmarks")),
         ("optax", ("sim.training", "benchmarks")),

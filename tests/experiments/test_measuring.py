@@ -6,6 +6,7 @@ import pytest
 
 from experiments import Sweep, factors, measuring, run, spec
 from experiments.batches import make_batches
+from experiments.cost import predicted_measuring
 from experiments.families.family import Family
 from experiments.families.registry import FAMILIES
 from experiments.records import difference, to_rows
@@ -54,7 +55,7 @@ def test_calls_hold_like_trials_and_populations_are_left_out(calls):
     cut = measuring.make_calls(plan, [trial.identity for trial in plan])
     assert sorted(len(call) for call in cut) == [2] * 6
     assert all(len({dict(trial.factors)["inputs"] for trial in call}) == 1 for call in cut)
-    assert measuring.predicted_call_seconds(trial for call in cut for trial in call) == 6.0
+    assert predicted_measuring(plan) == 6.0
     assert [len(batch.trials) for batch in make_batches(plan, [trial.identity for trial in plan], 1)] == [1]
 
 
