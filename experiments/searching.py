@@ -105,12 +105,13 @@ def settings_of(system: str, phantom: str, inputs: int) -> str:
     return canonical_json(next((entry["chosen"] for entry in known if entry), {}))
 
 
-def search(store: Any, progress: Any = None) -> Path:
+def search(store: Any, progress: Any = None, engine: Any = None) -> Path:
     """Run what is missing of the search and write `SEARCH_FILE`; a trial that failed or diverged scores 0."""
     from experiments.runner import run_trials
 
     plan = search_trials()
-    table, _ = run_trials("systems-search", [t for trials in plan.values() for t in trials], store, progress)
+    table, _ = run_trials("systems-search", [t for trials in plan.values() for t in trials], store, progress,
+                          engine=engine)  # fmt: skip
     rows = {row["identity"]: row for row in table.to_pylist()}
 
     def score(trial: Trial) -> float:

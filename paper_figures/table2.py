@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from experiments.studies.common import Columns, chosen
-from experiments.studies.systems import ROWS, Row, judge_row, sizes_of
+from experiments.studies.systems import PIXELS, ROWS, Row, judge_row, sizes_of
 from paper_figures.source import MissingRows, Source
 from paper_figures.style import DOUBLE, Drawing, make_canvas, paper_style, save
 from sim.analysis.compare import paired_t
@@ -70,7 +70,9 @@ NAMES = {
 
 def measured(columns: Columns, row: Row, system: str, inputs: int) -> list[dict[str, Any]]:
     """Mean and 95% interval over seeds of each shown metric of a system; the smallest effort is the usual one."""
-    usual = chosen(columns, system=system, phantom=row.phantom, inputs=inputs, noise_scale=1.0, stage="whole")
+    usual = chosen(
+        columns, system=system, phantom=row.phantom, pixels=PIXELS, inputs=inputs, noise_scale=1.0, stage="whole"
+    )
     if usual.any():
         usual &= columns["effort"] == columns["effort"][usual].astype(float).min()
     found = []

@@ -158,7 +158,8 @@ def tune(study: Positional[StudyName], *, store: WriteStore = None, json: Json =
     if study == "systems":
         from experiments.searching import search
 
-        path = search(target)
+        with open_engine("local", None, None) as opened, ProgressLine() as progress:
+            path = search(target, progress, opened)
     else:
         from experiments.recipes import tune as tune_study
 

@@ -58,13 +58,14 @@ def _is_settings(text: str) -> bool:
 
 def _seconds(factors: Mapping[str, Any]) -> float:
     asked = factors["test_items"] + factors["shifted_items"]
+    area = (factors["pixels"] / 64) ** 2
     drawn = (0.014 if factors["phantom"] == "liver" else 0.008) * (asked + factors["inputs"])  # and scored
     if factors["system"] in BASELINES:
-        return float(0.2 + drawn)
+        return float(0.2 + drawn * area)
     _, deep, fit, answer = SYSTEMS[factors["system"]]
     if deep and factors["stage"] != "forest":
         fit *= factors["effort"]
-    return float(fit + drawn + answer * asked)
+    return float((fit + drawn + answer * asked) * area)
 
 
 FAMILY = Family(
@@ -76,6 +77,7 @@ FAMILY = Family(
         Factor("phantom", str, "ventricle", one_of(PHANTOMS), "what the images show"),
         Factor("system", str, "unet", one_of((*SYSTEMS, *BASELINES)), "what segments them"),
         Factor("stage", str, "whole", one_of(STAGES), "the whole system, its network alone, or another start"),
+        Factor("pixels", int, 64, at_least(32), "pixels along a side, the scene the same"),
         Factor("noise_scale", float, 1.0, POSITIVE, "noise over that of the phantom's reference difficulty"),
         Factor("effort", float, 1.0, POSITIVE, "training steps over those of the recipe; 1 for what trains no network"),
         Factor(
@@ -84,9 +86,9 @@ FAMILY = Family(
         ),
         Factor("shifted_items", int, 20, at_least(1), "test phantoms of another contrast, blur and family of shapes"),
     ),
-    data=("phantom", "inputs", "noise_scale", "test_items", "shifted_items"),
+    data=("phantom", "pixels", "inputs", "noise_scale", "test_items", "shifted_items"),
     arm=("system", "stage"),
-    together=("phantom", "system", "inputs"),
+    together=("phantom", "pixels", "system", "inputs"),
     batch=5,
     seconds=_seconds,
 )  # fmt: skip

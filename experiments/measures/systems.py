@@ -25,9 +25,10 @@ from sim.segmentation.protocol import Examples, Predict, check_examples, check_i
 from sim.segmentation.registry import SEGMENTERS
 from sim.segmentation.scoring import Truth, score_answers
 
-FINE = 256  # pixels of the grid on which livers are scored by SLIVER07
+FINE = 256  # pixels of the grid on which coarser livers are scored by SLIVER07
+DRAWN = 128  # sets of images kept for the systems that follow: 3 MB each, livers 9
 CHUNK = 16  # images of one compiled draw
-STEPS = 600  # budget of a network's training at effort 1
+STEPS = 1000  # budget of a network's training at effort 1
 
 
 class Drawn(NamedTuple):
@@ -69,9 +70,9 @@ def draw_phantoms(phantom: str, words: Any, spec: Any, first: int, number: int, 
     seen = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:number], *parts)
     points = [places[present].astype(np.float64) for places, present in zip(seen.points, seen.present, strict=True)]
     finer = None
-    if fine and phantom == "liver":
+    if fine and phantom == "liver" and spec.grid_size < FINE:
         same = jax.tree.map(jnp.asarray, type(spec)(**{**_fields(spec), "grid_size": FINE, "supersample": 1}))
-        finer = np.concatenate([_draw_fine()(words, same, start) for start in starts])[:number]
+        finer = np.concatenate([np.asarray(_draw_fine()(words, same, start), np.int8) for start in starts])[:number]
     truth = Truth(seen.labels, seen.instances, points, float(spec.extent) / spec.grid_size, finer)
     return Drawn(seen.image, points if phantom == "mitosis" else seen.labels, truth)
 
@@ -88,14 +89,16 @@ def _digits(words: Any, first: int, number: int) -> Drawn:
     return Drawn(images, labels[:, 0], Truth(labels[:, 0], empty, [], 1.0))
 
 
-@lru_cache(maxsize=2)
-def _draw(identity: str, phantom: str, inputs: int, noise_scale: float, items: int, others: int) -> list[Drawn]:
+@lru_cache(maxsize=DRAWN)
+def _draw(
+    identity: str, phantom: str, pixels: int, inputs: int, noise_scale: float, items: int, others: int
+) -> list[Drawn]:
     """Training, test and shifted test images of a trial; digits have no shifted ones."""
     words = key_words(identity, "data")
     if phantom == "digits":
         return [_digits(words, 0, inputs), _digits(words, inputs, items)]
     noise = noise_scale * reference(phantom).noise
-    spec, other = reference(phantom, noise=noise), shifted(phantom, noise=noise)
+    spec, other = (make(phantom, noise=noise, grid_size=pixels) for make in (reference, shifted))
     return [
         draw_phantoms(phantom, words, spec, 0, inputs, False),
         draw_phantoms(phantom, words, spec, inputs, items, True),
@@ -152,7 +155,7 @@ def measure_one(trial: Trial) -> dict[str, float]:
     f = dict(trial.factors)
     phantom, system = f["phantom"], f["system"]
     train, *tests = _draw(
-        trial.data_identity, phantom, f["inputs"], f["noise_scale"], f["test_items"], f["shifted_items"]
+        trial.data_identity, phantom, f["pixels"], f["inputs"], f["noise_scale"], f["test_items"], f["shifted_items"]
     )
     if system == "second_rater":
         answers = [_outlines(phantom, drawn, f"{trial.identity}/{index}") for index, drawn in enumerate(tests)]

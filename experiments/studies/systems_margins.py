@@ -6,6 +6,7 @@ import numpy as np
 
 from experiments.families.systems import SYSTEMS
 from experiments.studies.common import EXPLORATORY_LEVEL, Columns, chosen
+from experiments.studies.systems import PIXELS
 from sim.analysis.compare import pair_rows, paired_t
 
 ON = ("inputs", "noise_scale", "test_items", "shifted_items", "seed")
@@ -21,7 +22,8 @@ def margins(columns: Columns) -> list[dict[str, Any]]:
     """
     table = []
     for system, (phantom, *_) in SYSTEMS.items():
-        usual = chosen(columns, system=system, phantom=phantom, stage="whole", noise_scale=1.0, effort=1.0)
+        place = {"phantom": phantom, "pixels": PIXELS, "noise_scale": 1.0}
+        usual = chosen(columns, system=system, stage="whole", effort=1.0, **place)
         if not usual.any():
             continue
         inputs = int(columns["inputs"][usual].astype(int).max())
@@ -29,7 +31,7 @@ def margins(columns: Columns) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"system": system, "phantom": phantom, "inputs": inputs,
                                "score": float(np.mean(columns["primary"][own].astype(float)))}  # fmt: skip
         for baseline in ("chance", "constant"):
-            other = chosen(columns, system=baseline, phantom=phantom, noise_scale=1.0)
+            other = chosen(columns, system=baseline, **place)
             pairs = pair_rows(columns, own, other, ON, "primary")
             if len(pairs.difference) > 1:
                 margin = paired_t(pairs.difference, level=EXPLORATORY_LEVEL)
