@@ -38,18 +38,19 @@ def sparse_codes(correlations: Floats, gram: Floats, penalty: float) -> Floats:
     Args:
         correlations: c = x . atoms, shape (rows, atoms). gram: G, of the atoms, shape (atoms, atoms).
     """
-    codes = np.zeros(correlations.shape)
+    wanted = np.ascontiguousarray(correlations.T)
+    codes = np.zeros(wanted.shape)  # one atom's codes side by side in memory
     used = np.flatnonzero(np.diag(gram) > 0)
     for _ in range(SWEEPS):
         largest = 0.0
         for atom in used:
-            before = codes[:, atom].copy()
-            alone = correlations[:, atom] - codes @ gram[atom] + gram[atom, atom] * before
-            codes[:, atom] = np.sign(alone) * np.maximum(np.abs(alone) - penalty, 0.0) / gram[atom, atom]
-            largest = max(largest, float(np.abs(codes[:, atom] - before).max(initial=0.0)))
+            before = codes[atom].copy()
+            alone = wanted[atom] - gram[atom] @ codes + gram[atom, atom] * before
+            codes[atom] = (alone - np.clip(alone, -penalty, penalty)) / gram[atom, atom]
+            largest = max(largest, float(np.abs(codes[atom] - before).max(initial=0.0)))
         if largest < CHANGE:
             break
-    return codes
+    return codes.T
 
 
 def coding_cost(patches: Floats, mean: Floats, atoms: Floats, penalty: float) -> Floats:
