@@ -26,7 +26,9 @@ from paper_figures import (
     resolution,
     survey_curve,
     synthesis,
+    systems,
     table1,
+    table2,
     theory,
     training_fit,
 )
@@ -72,7 +74,9 @@ FIGURES: dict[str, Figure] = {
         Figure(edge_map.NAME, edge_map.SUMMARY, ("edge_map",), edge_map.draw),
         Figure(continuous.NAME, continuous.SUMMARY, ("continuous",), continuous.draw),
         Figure(metric_gap.NAME, metric_gap.SUMMARY, ("metric_gap",), metric_gap.draw),
+        Figure(systems.NAME, systems.SUMMARY, ("systems",), systems.draw),
         Figure(table1.NAME, table1.SUMMARY, (), table1.draw),
+        Figure(table2.NAME, table2.SUMMARY, ("systems",), table2.draw),
         Figure(synthesis.NAME, synthesis.SUMMARY, tuple(STUDIES), synthesis.draw),
         Figure(macros.NAME, macros.SUMMARY, tuple(STUDIES), macros.draw, picture=False),
     )

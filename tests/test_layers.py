@@ -46,7 +46,7 @@ ORDER = (
     ("experiments.probing",),
     ("experiments.limits",),
     ("experiments.measures",),
-    ("experiments.recipes",),
+    ("experiments.recipes", "experiments.searching"),
     ("experiments.cost",),
     ("experiments.batches",),
     ("experiments.rows",),
@@ -65,6 +65,7 @@ ORDER = (
     ("experiments.calibration",),
     ("experiments.synthesis",),
     ("experiments.console",),
+    ("experiments.sheets",),
     ("paper_figures",),
     ("benchmarks",),
 )
@@ -75,6 +76,7 @@ FACE = "experiments"
 LATE = {
     ("experiments.spec", "experiments.recipes"): "the default of an argument that callers may replace",
     ("experiments.recipes", "experiments.runner"): "tuning trains; looking a recipe up does not",
+    ("experiments.searching", "experiments.runner"): "searching fits; looking settings up does not",
     ("experiments.engines", "experiments.clusters"): "Dask is loaded where it is asked for only",
 }
 TRAINING_SIDE = (

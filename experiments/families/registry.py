@@ -8,6 +8,7 @@ from experiments.families import (
     metric_gap,
     random_labels,
     refinement,
+    systems,
 )
 from experiments.families.family import Family
 
@@ -19,5 +20,6 @@ _ALL: tuple[Family, ...] = (
     linear_vs_deep.FAMILY,
     random_labels.FAMILY,
     continuous.FAMILY,
+    systems.FAMILY,
 )
 FAMILIES: dict[str, Family] = {family.name: family for family in _ALL}

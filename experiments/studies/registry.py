@@ -14,6 +14,7 @@ from experiments.studies import (
     metric_gap,
     refinement,
     resolution,
+    systems,
     training_fit,
 )
 
@@ -31,5 +32,6 @@ _ALL = (
     edge_map.STUDY,
     continuous.STUDY,
     metric_gap.STUDY,
+    systems.STUDY,
 )
 STUDIES: dict[str, Study] = {study.name: study for study in _ALL}

@@ -17,7 +17,7 @@ from paper_figures.style import ARMS, LIMITS, ladder, make_canvas, paper_style, 
 from sim.theory.ceilings import gaussian_codebook_accuracy
 
 KINDS = ("pdf", "svg", "png", "csv")
-EXTRA = {"table1": ("tex",)}
+EXTRA = {"table1": ("tex",), "table2": ("tex",)}
 PICTURES = [name for name, figure in FIGURES.items() if figure.picture]
 
 
