@@ -21,6 +21,7 @@ from experiments.console import plain, show
 from experiments.records import root_hash
 from experiments.store import Store
 from experiments.studies.registry import STUDIES
+from experiments.synthesis.judge import judge
 from experiments.tables import Selection, write_csv
 from experiments.verdicts import judge_study
 from paper_figures.cards import make_bar
@@ -59,9 +60,9 @@ def write_report(store: Store | None, out: Path, *, preset: str | None = None) -
                           "`capsim run STUDY` makes them")  # fmt: skip
     notes = [f"Study {name} has no rows in {selections[name].name}, preset {selections[name].preset}: no verdict, no "
              "fit, no figure." for name in STUDIES if name not in held]  # fmt: skip
-    drawn, missing = draw_figures(list(FIGURES), source, out / "figures")
+    drawn, missing = draw_figures([name for name in FIGURES if FIGURES[name].picture], source, out / "figures")
     notes += [f"Figure {name} is left out: {reason}" for name, reason in missing.items()]
-    verdicts = _judge(held, notes)
+    verdicts = _judge(held, notes) + judge(source.synthesis())
     fitted = _fit(held, notes)
     fits = [{"study": arm.study, **row} for arm in fitted for row in arm.rows]
     curves = make_curves({name: source.columns(name) for name in held}, fitted)
@@ -69,7 +70,8 @@ def write_report(store: Store | None, out: Path, *, preset: str | None = None) -
         studies=[STUDIES[name] for name in held],
         notes=notes,
         verdicts=verdicts,
-        cards=[(name, [row | {"bar": make_bar(row)} for row in verdicts if row["study"] == name]) for name in held],
+        cards=[(name, [row | {"bar": make_bar(row)} for row in verdicts if row["study"] == name])
+               for name in dict.fromkeys(row["study"] for row in verdicts)],
         tally=Counter(str(row["verdict"]) for row in verdicts),
         figures=[_embed(drawing) for drawing in drawn],
         explorer=htmlsafe_json_dumps(plain(to_json(curves)), allow_nan=False, separators=(",", ":")),

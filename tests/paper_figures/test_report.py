@@ -14,10 +14,12 @@ import pytest
 from experiments.factors import UsageError
 from experiments.store import Store
 from experiments.studies.registry import STUDIES
+from experiments.synthesis.judge import judge
 from experiments.verdicts import judge_study
 from paper_figures import explorer, report
 from paper_figures.laws import Curves, FittedArm
 from paper_figures.registry import FIGURES
+from paper_figures.source import Source
 
 ROOT = Path(__file__).resolve().parents[2]
 VOID = {"meta", "img", "br", "link", "input", "hr", "base", "source", "embed"}
@@ -106,7 +108,7 @@ def test_page_is_well_formed_for_every_reader(parsed):
     targets = [a["href"][1:] for a in parsed.attributes("a") if a["href"].startswith("#")]
     assert set(targets) <= set(identifiers)
     images = parsed.attributes("img")
-    assert len(images) == len(FIGURES)
+    assert len(images) == sum(figure.picture for figure in FIGURES.values())
     assert all(len(image["alt"]) > 80 for image in images)
     assert len({image["alt"] for image in images}) == len(images)
 
@@ -122,7 +124,8 @@ def test_pictures_fetch_nothing(parsed):
 
 @pytest.fixture(scope="module")
 def judged(store):
-    return [row for name in STUDIES for row in judge_study(STUDIES[name], store.read(name).table)]
+    rows = [row for name in STUDIES for row in judge_study(STUDIES[name], store.read(name).table)]
+    return rows + judge(Source(store, "smoke").synthesis())
 
 
 def test_verdicts_fits_and_provenance_are_there(parsed, store, rows, judged):
@@ -136,7 +139,8 @@ def test_verdicts_fits_and_provenance_are_there(parsed, store, rows, judged):
         assert f"{len(rows[study])} planned, {len(rows[study])} stored" in parsed.text
     assert str(store) in parsed.text
     downloads = [a["download"] for a in parsed.attributes("a") if "download" in a]
-    assert {"verdicts.csv", "fits.csv", "explorer.csv", *(f"{name}.csv" for name in FIGURES)} <= set(downloads)
+    pictures = {f"{name}.csv" for name, figure in FIGURES.items() if figure.picture}
+    assert {"verdicts.csv", "fits.csv", "explorer.csv", *pictures} <= set(downloads)
 
 
 def test_words_of_records_stay_words(page, parsed, malice):
