@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: setup demo lint test bench figures report docs reproduce lock clean
+.PHONY: setup demo lint test test-browser bench figures report docs reproduce lock clean
 
 setup: .venv/installed
 
@@ -26,6 +26,15 @@ lint: setup
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The report in Chromium, which comes from the system (Debian: apt-get install chromium); only its driver is added here.
+test-browser: .venv/browser
+	$(BIN)/python -m pytest tests/browser
+
+.venv/browser: .venv/installed tests/browser/requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		-r tests/browser/requirements.lock
+	touch $@
 
 # PyTorch is only measured against: without it the table has empty columns. Its CPU build where pip finds one, else the
 # package index's, which on Linux brings gigabytes of CUDA libraries; benchmarks/locks.py says more.
@@ -64,6 +73,8 @@ lock: setup
 	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs'], sep='\n')" \
 		| $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 			--constraint requirements.lock --output-file requirements-docs.lock -
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+		--constraint requirements.lock --output-file tests/browser/requirements.lock tests/browser/requirements.in
 
 clean:
 	rm -rf .venv $(DEMO) figures report docs/_build docs/api docs/figures docs/findings.md

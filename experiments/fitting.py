@@ -136,10 +136,14 @@ def rank_arm(arm: Arm) -> LawRanking:
     )
 
 
+def law_rows(arm: Arm, ranking: LawRanking) -> list[dict[str, Any]]:
+    """One row a law, best law first."""
+    return [_row(score, arm.name, arm.metric, ranking.statement) for score in ranking.scores]
+
+
 def fit_arms(arms: Sequence[Arm]) -> list[dict[str, Any]]:
     """One row a law, arm and metric, best law first within an arm and metric."""
-    rankings = [(arm, rank_arm(arm)) for arm in arms]
-    return [_row(score, arm.name, arm.metric, rank.statement) for arm, rank in rankings for score in rank.scores]
+    return [row for arm in arms for row in law_rows(arm, rank_arm(arm))]
 
 
 def fit_study(study: str, table: pa.Table) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ import numpy as np
 from experiments.factors import UsageError
 from experiments.fitting import Arm, rank_arm
 from experiments.hindcasts import AxisError, axis_errors, from_angle, to_angle
-from sim.analysis.fits import LawFit, fit_law, inside_range, predict_law
+from sim.analysis.fits import LawFit, LawRanking, fit_law, inside_range, predict_law
 from sim.theory.ceilings import gaussian_codebook_accuracy
 from sim.types import FloatArray
 
@@ -59,13 +59,18 @@ def choose_arm(arms: Sequence[Arm], name: str | None, metric: str | None) -> Arm
     return found[0 if metric is None else metrics.index(metric)]
 
 
-def learn(arm: Arm) -> Predictor:
+def learn(arm: Arm, ranking: LawRanking | None = None) -> Predictor:
     """Rank the laws on the held-out cells, then fit the best and those tied with it to all cells.
+
+    Args:
+        arm: what the laws are fitted to.
+        ranking: of `rank_arm`, where it is there already.
 
     Raises:
         ValueError: rows that show no variance.
     """
-    kept = [score for index, score in enumerate(rank_arm(arm).scores) if index == 0 or score.tied]
+    scores = (rank_arm(arm) if ranking is None else ranking).scores
+    kept = [score for index, score in enumerate(scores) if index == 0 or score.tied]
     moments = {"variance": arm.variance, "trials": arm.trials}
     fits = [fit_law(score.fit.law, arm.columns, arm.accuracy, **moments) for score in kept]
     return Predictor(arm, fits[0], tuple(fits[1:]), axis_errors(arm, [fit.law for fit in fits]))
@@ -111,18 +116,21 @@ def _widen(beyond: Mapping[str, AxisError], columns: Mapping[str, FloatArray], c
     return np.where(extra > 0, [wide_low, wide_high], curves[[0, 2]])
 
 
-def _curves(predictor: Predictor, inputs: FloatArray, outputs: float) -> FloatArray:
-    """Low, centre and high at each number of inputs, shape (3, points); none above the exact ceiling."""
+def _curves(predictor: Predictor, inputs: FloatArray, outputs: float | FloatArray) -> FloatArray:
+    """Low, centre and high at each number of inputs and outputs, shape (3, points); none above the exact ceiling."""
     arm = predictor.arm
-    fixed = {"outputs": outputs, "chance": _chance(arm, outputs), **_task(arm)}
-    columns = {"inputs": inputs, **{name: np.full(len(inputs), value) for name, value in fixed.items()}}
+    levels, level = np.unique(np.broadcast_to(np.asarray(outputs, np.float64), inputs.shape), return_inverse=True)
+    chance = np.array([_chance(arm, float(value)) for value in levels])
+    exact = [known_ceiling(arm, float(value)) for value in levels]
+    ceiling = np.array([1.0 if value is None else value for value in exact])
+    columns = {"inputs": inputs, "outputs": levels[level], "chance": chance[level]}
+    columns |= {name: np.full(len(inputs), value) for name, value in _task(arm).items()}
     best = predict_law(predictor.best, columns)
     rivals = [predict_law(rival, columns).accuracy - best.accuracy for rival in predictor.rivals]
     apart = np.stack([np.zeros_like(inputs), *rivals])
     low, high = best.interval[:, 0] + apart.min(axis=0), best.interval[:, 1] + apart.max(axis=0)
     low, high = _widen(predictor.beyond, columns, np.stack([low, best.accuracy, high]))
-    ceiling = known_ceiling(arm, outputs)
-    return np.clip([low, best.accuracy, high], 0.0, 1.0 if ceiling is None else ceiling)
+    return np.clip([low, best.accuracy, high], 0.0, ceiling[level])
 
 
 def _labels(predictor: Predictor) -> dict[str, Any]:
@@ -144,12 +152,32 @@ def predict_accuracy(predictor: Predictor, inputs: float, outputs: float) -> dic
     Raises:
         UsageError: inputs or outputs against their rule, or a J whose chance is not known.
     """
-    if not 1 <= inputs <= MOST_INPUTS:
-        raise UsageError(f"inputs must be in [1, 2^60], got {inputs:g}")
+    _check_inputs(inputs)
     _check_outputs(outputs)
     low, centre, high = _curves(predictor, np.array([float(inputs)]), outputs)[:, 0].tolist()
     inside = _inside(predictor, inputs, outputs)
     return {"accuracy": centre, "interval": [low, high], "inside_range": inside, **_labels(predictor)}
+
+
+def predict_curve(predictor: Predictor, inputs: float, outputs: FloatArray) -> FloatArray:
+    """What `predict_accuracy` says of many J at one I: low, accuracy and high, shape (3, points).
+
+    Args:
+        inputs: I >= 1.
+        outputs: each J >= 2, shape (points,).
+
+    Raises:
+        UsageError: inputs or outputs against their rule, or a J whose chance is not known.
+    """
+    _check_inputs(inputs)
+    _check_outputs(float(np.min(outputs)))
+    _check_outputs(float(np.max(outputs)))
+    return _curves(predictor, np.full(len(outputs), float(inputs)), outputs)
+
+
+def _check_inputs(inputs: float) -> None:
+    if not 1 <= inputs <= MOST_INPUTS:
+        raise UsageError(f"inputs must be in [1, 2^60], got {inputs:g}")
 
 
 def _check_outputs(outputs: float) -> None:

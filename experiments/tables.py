@@ -1,10 +1,12 @@
 """What a reading command or a figure reads: a study's rows, from the right store, cut to a preset."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from experiments.records import RANK_COLUMNS, spread
 from experiments.spec import Study, Trial
 from experiments.store import COMMITTED, Store, default_store, select
 
@@ -64,3 +66,14 @@ def load(
     contents = chosen.read(study.name, columns)
     table = contents.table if trials is None else select(contents.table, trials)
     return Selection(table, trials, preset, chosen, name, contents.problems)
+
+
+def write_csv(table: pa.Table, path: str | Path) -> None:
+    """Write a tidy table, one row a trial; the ranks of single test items are lists, which CSV cannot hold.
+
+    Raises:
+        OSError: a file that cannot be written.
+    """
+    from pyarrow import csv
+
+    csv.write_csv(spread(table.drop_columns([name for name in RANK_COLUMNS if name in table.column_names])), path)

@@ -59,8 +59,8 @@ def judge_study(study: Study, table: pa.Table, ledger: Sequence[Mapping[str, Any
             reads "tampered" and says so.
 
     Returns:
-        rows with study, claim, arm, verdict, estimand, effect, interval, trials, rule_hash, sentence, power; empty
-        where the table lacks what the rule needs.
+        rows with study, claim, arm, verdict, estimand, effect, interval, threshold, trials, rule_hash, sentence, power;
+        empty where the table lacks what the rule needs.
     """
     columns: Columns = to_columns(table)
     if not len(columns["arm"]):

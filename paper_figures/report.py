@@ -1,7 +1,7 @@
-"""The report: question, verdicts, figures, fitted laws and provenance as one HTML page that needs nothing else.
+"""The report: question, verdicts, figures, explorer, fitted laws and provenance as one page that needs nothing else.
 
-Everything that comes from records is text to be escaped; the page runs no script, loads nothing, and its content
-security policy forbids both.
+Everything that comes from records is text to be escaped. The page runs one script, its own, and loads nothing; its
+content security policy allows no more.
 """
 
 import base64
@@ -9,31 +9,37 @@ import csv
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
-from experiments.console import show
-from experiments.fitting import fit_study
+from experiments.console import plain, show
 from experiments.records import root_hash
 from experiments.store import Store
 from experiments.studies.registry import STUDIES
 from experiments.synthesis.judge import judge
-from experiments.tables import Selection
+from experiments.tables import Selection, write_csv
 from experiments.verdicts import judge_study
+from paper_figures.cards import make_bar
+from paper_figures.explorer import KEYS, make_curves, to_json, to_rows
+from paper_figures.laws import FittedArm, fit_studies
 from paper_figures.registry import FIGURES, draw_figures
 from paper_figures.source import MissingRows, Source
 from paper_figures.style import Drawing
 
 MOST_UNFINISHED = 50  # diverged and failed trials that are listed one by one
+CHOICES = ("Study", "Learner", "Head", "Task", "Noise", "Score", "Images I")  # labels of the explorer's `KEYS`
 SIGNS = {"supported": "✓", "refuted": "✗", "undecided": "?", "conditional": "±", "tampered": "!"}
 
 
 def write_report(store: Store | None, out: Path, *, preset: str | None = None) -> Path:
-    """Write `index.html` into the folder `out`, and the figures' files into `out/figures`.
+    """Write `index.html` into the folder `out`, the figures' files into `out/figures`, whole tables into `out/tables`.
+
+    Laws are fitted in processes of their own, so a script of yours that calls this needs `if __name__ == "__main__":`.
 
     Args:
         store: where the rows are; by default `$CAPSIM_STORE` if it holds the study, else the committed results.
@@ -56,47 +62,69 @@ def write_report(store: Store | None, out: Path, *, preset: str | None = None) -
              "fit, no figure." for name in STUDIES if name not in held]  # fmt: skip
     drawn, missing = draw_figures([name for name in FIGURES if FIGURES[name].picture], source, out / "figures")
     notes += [f"Figure {name} is left out: {reason}" for name, reason in missing.items()]
-    verdicts = _collect(
-        held, notes, "judged", lambda name, rows: judge_study(STUDIES[name], rows.table, rows.store.ledger(name))
-    )
-    verdicts += judge(source.synthesis())
-    fits = _collect(
-        held, notes, "fitted", lambda name, rows: [{"study": name, **fit} for fit in fit_study(name, rows.table)]
-    )
+    verdicts = _judge(held, notes) + judge(source.synthesis())
+    fitted = _fit(held, notes)
+    fits = [{"study": arm.study, **row} for arm in fitted for row in arm.rows]
+    curves = make_curves({name: source.columns(name) for name in held}, fitted)
     page = _render(
         studies=[STUDIES[name] for name in held],
         notes=notes,
         verdicts=verdicts,
+        cards=[(name, [row | {"bar": make_bar(row)} for row in verdicts if row["study"] == name])
+               for name in dict.fromkeys(row["study"] for row in verdicts)],
         tally=Counter(str(row["verdict"]) for row in verdicts),
         figures=[_embed(drawing) for drawing in drawn],
+        explorer=htmlsafe_json_dumps(plain(to_json(curves)), allow_nan=False, separators=(",", ":")),
+        explorer_choices=list(zip(KEYS, CHOICES, strict=True)) if curves else [],
         fits=fits,
         provenance=[_provenance(name, selection) for name, selection in held.items()],
-        downloads=[("verdicts.csv", _data_link(_to_csv(verdicts), "text/csv")),
-                   ("fits.csv", _data_link(_to_csv(fits), "text/csv"))],
+        tables=[_write_table(name, selection, out / "tables") for name, selection in held.items()],
+        downloads=[("verdicts.csv", _data_link(_to_csv(verdicts), "text/csv"), "every verdict"),
+                   ("fits.csv", _data_link(_to_csv(fits), "text/csv"), "every fitted law"),
+                   ("explorer.csv", _data_link(_to_csv(to_rows(curves)), "text/csv"), "every curve of the explorer")],
     )  # fmt: skip
     path = out / "index.html"
     path.write_text(page, encoding="utf-8")
     return path
 
 
-def _collect(
-    held: Mapping[str, Selection],
-    notes: list[str],
-    verb: str,
-    work: Callable[[str, Selection], list[dict[str, Any]]],
-) -> list[dict[str, Any]]:
-    """Rows of all studies; rows too few for a rule or a fit give a note instead."""
-    rows: list[dict[str, Any]] = []
+def _judge(held: Mapping[str, Selection], notes: list[str]) -> list[dict[str, Any]]:
+    """Verdicts of all studies; rows too few for a rule give a note instead."""
+    verdicts: list[dict[str, Any]] = []
     for study, selection in held.items():
         try:
-            found = work(study, selection)
+            found = judge_study(STUDIES[study], selection.table, selection.store.ledger(study))
         except ValueError as error:
-            notes.append(f"Study {study} could not be {verb} from these rows: {error}")
+            notes.append(f"Study {study} could not be judged from these rows: {error}")
         else:
-            rows += found
+            verdicts += found
             if not found:
-                notes.append(f"Study {study} could not be {verb}: the rows are too few.")
-    return rows
+                notes.append(f"Study {study} could not be judged: the rows are too few.")
+    return verdicts
+
+
+def _fit(held: Mapping[str, Selection], notes: list[str]) -> list[FittedArm]:
+    """Laws of all studies; rows too few for a fit or its curve give a note instead."""
+    fitted, reasons = fit_studies({study: selection.table for study, selection in held.items()})
+    for study in held:
+        if study in reasons:
+            notes.append(f"Study {study} could not be fitted from these rows: {reasons[study]}")
+        elif not any(arm.study == study for arm in fitted):
+            notes.append(f"Study {study} could not be fitted: the rows are too few.")
+    for arm in fitted:
+        if arm.reason:
+            what = "followed over J" if arm.rows else "fitted"
+            notes.append(f"Arm {arm.arm} of study {arm.study}, {arm.metric}, could not be {what}: {arm.reason}")
+    return fitted
+
+
+def _write_table(study: str, selection: Selection, folder: Path) -> dict[str, Any]:
+    """Write a study's whole table beside the page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{study}.csv"
+    write_csv(selection.table, path)
+    size = f"{max(path.stat().st_size // 1000, 1)} kB"
+    return {"study": study, "path": f"tables/{study}.csv", "rows": selection.table.num_rows, "size": size}
 
 
 def _provenance(study: str, selection: Selection) -> dict[str, Any]:
@@ -158,18 +186,31 @@ def _to_csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def _render(**parts: Any) -> str:
-    """Fill the template; the policy allows the page's own style by its hash, pictures inside the page, and no more."""
+    """Fill the template; the policy allows the page's own style and script by their hashes, pictures inside the page,
+    and no more."""
     environment = Environment(
         loader=PackageLoader("paper_figures"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["show"] = show
-    style = environment.get_template("report.css").render()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    style, script = _own("report.css") + _own("explorer.css"), _own("explorer.js")
+    policy = (
+        f"default-src 'none'; script-src {_digest(script)}; style-src {_digest(style)}; img-src data:; "
+        "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
+    )
     return environment.get_template("report.html").render(
-        style=Markup(style),  # our own file, not data
+        style=Markup(style),  # our own files, not data
+        script=Markup(script),
         policy=policy,
         signs=SIGNS,
         **parts,
     )
+
+
+def _own(name: str) -> str:
+    """A file of the templates that is no template."""
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

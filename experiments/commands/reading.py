@@ -46,11 +46,9 @@ def export(
     selection = need_rows(load_rows(study, store, preset, sets, seeds), study)
     try:
         if out.endswith(".csv"):
-            from pyarrow import csv
+            from experiments.tables import write_csv
 
-            from experiments.records import RANK_COLUMNS, spread
-
-            csv.write_csv(spread(selection.table.drop_columns(list(RANK_COLUMNS))), out)
+            write_csv(selection.table, out)
         else:
             from pyarrow import parquet
 

@@ -75,12 +75,22 @@ def paired(
 
 
 def verdict(
-    claim: str, decision: str, estimand: str, estimate: Estimate, sentence: str, *, threshold: float = 0.0
+    claim: str,
+    decision: str,
+    estimand: str,
+    estimate: Estimate,
+    sentence: str,
+    *,
+    threshold: float | None = None,
 ) -> dict[str, Any]:
-    """One verdict row; undecided rows also say how many seeds would decide."""
+    """One verdict row; undecided rows also say how many seeds would decide.
+
+    `threshold` is the value of the rule that lies nearest to the effect; without one, 0 is what an undecided effect
+    would have to be told from.
+    """
     power = f"80% power for an effect of {detectable_effect(estimate):.3g}"
     if decision == "undecided":
-        needed = seeds_to_decide(estimate, threshold)
+        needed = seeds_to_decide(estimate, threshold or 0.0)
         power += f"; about {needed} units would decide" if needed else "; more seeds would not decide"
     return {
         "claim": claim,
@@ -88,6 +98,7 @@ def verdict(
         "estimand": estimand,
         "effect": estimate.effect,
         "interval": [estimate.low, estimate.high],
+        "threshold": threshold,
         "trials": estimate.trials,
         "sentence": sentence,
         "power": power,

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from experiments import predicting
 from experiments.cli import main
 from experiments.factors import UsageError
-from experiments.fitting import own_arms
+from experiments.fitting import own_arms, rank_arm
 from experiments.hindcasts import AxisError
 from experiments.limits import limits_of
 from experiments.own_data import OwnRows
-from experiments.predicting import choose_arm, known_ceiling, learn, plan_inputs, predict_accuracy
+from experiments.predicting import choose_arm, known_ceiling, learn, plan_inputs, predict_accuracy, predict_curve
 from experiments.spec import Sweep
 from experiments.store import Store
 from sim.theory.ceilings import gaussian_codebook_accuracy
@@ -42,6 +43,26 @@ def planted_arm(rng, laws=("hill", "coverage", "logistic")):
 @pytest.fixture(scope="module")
 def learned():
     return learn(planted_arm(np.random.default_rng(0)))
+
+
+def test_a_curve_is_its_cells_one_by_one(learned):
+    outputs = np.array([4.0, 20.0, 64.0, 512.0])  # the last one lies beyond the rows
+    low, accuracy, high = predict_curve(learned, 300, outputs)
+    for place, value in enumerate(outputs):
+        told = predict_accuracy(learned, 300, value)
+        assert (accuracy[place], [low[place], high[place]]) == (told["accuracy"], told["interval"])
+    with pytest.raises(UsageError, match=r"outputs must be >= 2, got 1"):
+        predict_curve(learned, 300, np.array([4.0, 1.0]))
+    with pytest.raises(UsageError, match=r"inputs must be in \[1, 2\^60\], got 0"):
+        predict_curve(learned, 0, outputs)
+
+
+def test_a_ranking_that_is_there_is_not_made_again(learned, monkeypatch):
+    ranking = rank_arm(learned.arm)
+    monkeypatch.setattr(predicting, "rank_arm", None)
+    again = learn(learned.arm, ranking)
+    assert again.best.parameters == learned.best.parameters
+    assert [fit.law.name for fit in again.rivals] == [fit.law.name for fit in learned.rivals]
 
 
 def test_intervals_cover_the_planted_law():
