@@ -73,6 +73,7 @@ def world(monkeypatch, tmp_path):
     module("experiments.cost", plan=lambda *arguments: {"trials": 8, "pending": 8})
     module("experiments.fitting", fit_study=lambda name, table: fits)
     module("experiments.verdicts", judge_study=judge_study)
+    module("experiments.synthesis.judge", judge=lambda found: [], synthesise=lambda tables, judged_only: None)
     module("paper_figures.registry", FIGURES=figures, write_figures=write_figures)
     module("paper_figures.report", write_report=lambda store, out, preset=None: out / "index.html")
     monkeypatch.setattr("experiments.cache.configure_devices", lambda: None)
