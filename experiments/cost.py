@@ -52,7 +52,7 @@ def predicted_cost(trial: Trial, task: Task) -> float:
     if isinstance(learner, str):
         return OVERHEAD
     rows, columns = learner.image_shape
-    uses = rows * columns if learner.network == "conv" else learner.units if learner.head == "shared" else 1
+    uses = rows * columns if learner.network == "conv" else learner.units if learner.head in ("shared", "placed") else 1
     images = 6.0 * factors["batch_size"] * factors["max_steps"] + 2.0 * factors["test_items"]
     return OVERHEAD + images * uses * num_parameters(learner)
 

@@ -109,7 +109,7 @@ _CONVERTERS: dict[type, Callable[[Any], Any]] = {bool: _to_bool, float: _to_floa
 _TYPE_NAMES = {bool: "true or false", float: "a finite number", int: "a whole number", str: "a name"}
 
 RECIPES = {"plain": "", "regularised": "+reg"}  # recipe -> its mark in an arm's label
-HEADS = ("jway", "dense", "shared")
+HEADS = ("jway", "dense", "shared", "placed")
 FIELDS = ("independent", "chain", "ising")
 
 GENERATOR_FACTORS: dict[str, tuple[str, ...]] = {
