@@ -25,6 +25,7 @@ from sim.theory.crops import crop_accuracy
 from sim.training import Recipe, TrainSettings, make_train_on
 from sim.types import Array, Key
 
+IMAGES = 1024  # training images that a compiled program has room for, at least
 OFFSETS = 32  # places of a block in one training image
 LAYERS = 3  # of the convolutional network, which together see the margin on either side
 
@@ -67,7 +68,7 @@ def _make_run(
 
         def look(chosen: Array) -> tuple[Array, Array]:
             image, start = chosen // places, stride * (chosen % places)
-            pixels = start[:, None] + jnp.arange(crop)
+            pixels = start[:, None] + jnp.arange(crop)[None, :]
             return train.images[image[:, None], 0, pixels], train.labels[image[:, None], pixels][:, inside]
 
         def apply(parameters: Any, crops: Array) -> Array:
@@ -120,7 +121,7 @@ def _measure_one(trial: Trial) -> dict[str, Any]:
         for length in (OFFSETS - 1 + crop, crop)
     )
     run = _make_run(
-        module, block, margin, bucket(factors["inputs"]), factors["test_items"], settings_of(factors)
+        module, block, margin, max(IMAGES, bucket(factors["inputs"])), factors["test_items"], settings_of(factors)
     )
     found = run(long, short, jnp.int32(stride), jnp.int32(factors["inputs"]), recipe_of(factors), *keys_of(trial))
     shape = (1, crop) if isinstance(module, ChainNetwork) else (1, 1, crop)

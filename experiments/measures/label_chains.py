@@ -16,13 +16,15 @@ from experiments.spec import Trial
 from experiments.tasks import bucket
 from sim.generators.fields import FIELDS, FieldsSpec
 from sim.learners import LEARNERS
-from sim.metrics import score_by_posterior
+from sim.metrics import score_by_posterior, weighted_mean
 from sim.networks.chains import ChainNetwork, ChainSettings, radial_basis
 from sim.networks.heads import mask_classes
 from sim.population import in_chunks
+from sim.theory.ceilings import pixel_accuracy
 from sim.training import Recipe, TrainSettings, make_train
 from sim.types import Array, Key
 
+IMAGES = 1024  # training images that a compiled program has room for, at least
 ROOM = 32  # labels that every compiled program has room for
 LAYERS = 3  # of three pixels each: an output sees seven
 BEYOND = 3.0  # the centres reach this many deviations of the noise beyond the outermost labels
@@ -58,7 +60,7 @@ def _make_run(
         known = LEARNERS["fields", "bayes"].learn(spec, world, train, num_inputs)
         exact = in_chunks(lambda chunk: known(*chunk), (test.images, test.labels))
         chosen, fitted = in_chunks(choose, test_rows), in_chunks(choose, rows)
-        used = jnp.arange(max_inputs) < num_inputs
+        used = (jnp.arange(max_inputs) < num_inputs).astype(jnp.float32)
         right, known_right = chosen == test.labels, exact.marginal == test.labels
         return {
             **score_by_posterior(exact.log_probabilities, chosen)._asdict(),
@@ -66,7 +68,7 @@ def _make_run(
             "known_pixel_accuracy": known_right.mean(),
             "exact_match": right.all(axis=1).mean(),
             "known_exact_match": (exact.joint == test.labels).all(axis=1).mean(),
-            "train_accuracy": (fitted == train.labels).mean(axis=1, where=used[:, None]).sum(where=used) / num_inputs,
+            "train_accuracy": weighted_mean(fitted == train.labels, used),
             **info._asdict(),
         }
 
@@ -74,7 +76,8 @@ def _make_run(
 
 
 def measure(trials: Sequence[Trial]) -> list[dict[str, Any]]:
-    """Scores of each trial: raw and posterior-scored pixel accuracy, exact match, the exact posterior's own, and rho.
+    """Scores of each trial: raw and posterior-scored pixel accuracy, exact match, the exact posterior's own
+    (of the whole row, and of one pixel by itself), and rho.
 
     Raises:
         ValueError: more labels than there is room for, or a network other than "conv" and "linear".
@@ -102,7 +105,7 @@ def _measure_one(trial: Trial) -> dict[str, Any]:
         stay=jnp.float32(factors["stay"]),
     )
     run = _make_run(
-        settings, factors["columns"], bucket(factors["inputs"]), factors["test_items"], settings_of(factors)
+        settings, factors["columns"], max(IMAGES, bucket(factors["inputs"])), factors["test_items"], settings_of(factors)
     )
     found = run(spec, jnp.int32(factors["inputs"]), recipe_of(factors), *keys_of(trial))
     parameters = jax.eval_shape(
@@ -112,6 +115,7 @@ def _measure_one(trial: Trial) -> dict[str, Any]:
     scores = finished(found, parameters)
     return scores | {
         "pixel_chance": chance,
+        "pixel_ceiling": pixel_accuracy(labels, factors["spacing"] / factors["noise"]),
         "log2_outputs": factors["columns"] * math.log2(labels),
         "chance_normalised": (scores["expected_accuracy"] - chance) / (1.0 - chance),
         "normalised_ceiling": (scores["expected_ceiling"] - chance) / (1.0 - chance),

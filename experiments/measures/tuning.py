@@ -7,9 +7,8 @@ import numpy as np
 
 from experiments.factor import RECIPE_NUMBERS
 from experiments.measures.registry import measure_of
+from experiments.recipes import TUNING_SEEDS
 from experiments.spec import Sweep
-
-TUNING_SEEDS = (900_001, 900_002)  # far from the seeds 0, 1, 2, ... of every preset
 
 
 class Ranking(NamedTuple):

@@ -1,6 +1,6 @@
 """Studies by name. To add one, write a file beside this one and a line here."""
 
 from experiments.spec import Study
-from experiments.studies import codebook, digits, grid, heads
+from experiments.studies import blocks, codebook, digits, grid, heads, labels
 
-STUDIES: dict[str, Study] = {study.name: study for study in (codebook.STUDY, heads.STUDY, grid.STUDY, digits.STUDY)}
+STUDIES: dict[str, Study] = {study.name: study for study in (codebook.STUDY, heads.STUDY, grid.STUDY, digits.STUDY, labels.STUDY, blocks.STUDY)}

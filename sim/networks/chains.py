@@ -63,7 +63,7 @@ def radial_basis(values: Array, low: Array, high: Array, channels: int, width: A
         >>> radial_basis(jnp.array([0.0, 1.0]), 0.0, 1.0, 2, 0.5).round(3).tolist()
         [[1.0, 0.13500000536441803], [0.13500000536441803, 1.0]]
     """
-    centres = jnp.linspace(low, high, channels)
+    centres = jnp.linspace(low, high, channels).reshape((1,) * values.ndim + (channels,))
     return jnp.exp(-(((values[..., None] - centres) / width) ** 2) / 2)
 
 

@@ -1,0 +1,177 @@
+"""Studies `labels` and `blocks`: presets, every verdict from planted tables, and the measures behind them.
+
+Planted effects are many standard errors from the thresholds; seeds are fixed.
+"""
+
+import numpy as np
+import pytest
+
+from experiments.measures import block_crops, label_chains
+from experiments.spec import Sweep
+from experiments.studies import blocks, labels
+from experiments.studies.common import CELL, VARIANT
+from sim.theory.similarity import effective_samples
+
+
+
+def planted(study, preset, score, rng):
+    """The study's own trials as columns, with the scores that `score(factors, arm, rng)` makes up."""
+    rows = []
+    for trial in study.STUDY.trials(preset):
+        factors = dict(trial.factors)
+        rows.append({**factors, "seed": trial.seed, "arm": trial.arm, "status": "ok", "converged": True,
+                     **score(factors, trial.arm, rng)})  # fmt: skip
+    names = {name for row in rows for name in row} | set(CELL) | set(VARIANT)
+    return {name: np.array([row.get(name) for row in rows], dtype=object) for name in names} | {
+        "status": np.array(["ok"] * len(rows)), "arm": np.array([row["arm"] for row in rows]),
+        "generator": np.array([row["generator"] for row in rows]),
+    }  # fmt: skip
+
+
+def plant_labels(fixed, ranged, rho, lead=-0.01):
+    """Changes from L = 2 to 32, linear in ln L, of chance-normalised accuracy on both routes and of rho."""
+
+    def score(factors, arm, rng):
+        share = np.log(factors["labels"] / 2) / np.log(16)
+        on_range = not np.isclose(factors["spacing"], 2.0)
+        if factors["labels"] == 2:
+            on_range = factors["spacing"] > 2.0
+        chance = 1 / factors["labels"]
+        value = 0.8 + share * (ranged if on_range else fixed) + 0.002 * rng.standard_normal()
+        ceiling = chance + (1 - chance) * value / (0.95 + share * rho + 0.002 * rng.standard_normal())
+        accuracy = chance + (1 - chance) * value
+        return {
+            "chance_normalised": value, "expected_accuracy": accuracy, "expected_ceiling": ceiling,
+            "pixel_ceiling": ceiling, "pixel_accuracy": accuracy,
+            "known_pixel_accuracy": accuracy - lead + 0.001 * rng.standard_normal(),
+        }  # fmt: skip
+
+    return score
+
+
+@pytest.mark.parametrize(
+    ("plant", "expected"),
+    [
+        (plant_labels(0.05, -0.5, 0.0), "refuted"),
+        (plant_labels(-0.2, -0.21, -0.2), "supported"),
+        (plant_labels(-0.1, -0.5, -0.1), "undecided"),
+        (plant_labels(0.05, -0.05, 0.0), "undecided"),
+        (plant_labels(0.05, -0.5, 0.0, lead=0.05), "undecided"),  # a network above the exact posterior
+    ],
+)
+def test_labels_finds_what_was_planted(plant, expected):
+    verdicts = labels.judge(planted(labels, "laptop", plant, np.random.default_rng(1)))
+    assert [row["arm"] for row in verdicts][0] == "overall"
+    assert {row["verdict"] for row in verdicts} == {expected}
+    assert len(verdicts) == 1 + 2 * len(labels.IMAGES)
+
+
+def test_labels_says_from_where_on_a_claim_is_refuted():
+    assert labels.overall({64: "undecided", 512: "refuted", 4096: "refuted"})[0] == "conditional"
+    assert labels.overall({64: "refuted", 512: "undecided"}) == ("undecided", "undecided")
+    assert labels.overall({64: "supported", 512: "supported"})[0] == "supported"
+
+
+def plant_blocks(size=0.0, own=0.0, gains=(0.0, 0.0, 0.0), kappa=0.5):
+    """Gap from b = 1 to 16 with shared and own weights, and rho from s = 0 to 1 by architecture; or, where a gain is
+    None, the law A(kappa n_eff)."""
+
+    def score(factors, arm, rng):
+        if factors["generator"] == "block_crops":
+            change = size if factors["network"] == "conv" else own
+            gap = -0.01 + change * np.log2(factors["block_size"]) / 4 + 0.0005 * rng.standard_normal()
+            known = 0.937
+            return {"gap": gap, "pixel_accuracy": known + gap - 0.01, "known_pixel_accuracy": known}
+        samples = effective_samples(4, factors["similarity"], factors["inputs"] / 2, 0.12, 1.0)
+        exact = blocks.tile_law(samples, factors)
+        if arm in ("known", "bayes"):
+            return {"pixel_accuracy": 0.92 if arm == "known" else exact}
+        gain = gains[list(blocks.TILE_ARMS).index(arm)]
+        value = 0.5 + 0.42 * (0.4 + (gain or 0.0) * factors["similarity"])
+        if gain is None:
+            value = blocks.tile_law(kappa * samples, factors)
+        return {"pixel_accuracy": value + 0.001 * rng.standard_normal()}
+
+    return score
+
+
+def verdicts_of(plant):
+    columns = planted(blocks, "laptop", plant, np.random.default_rng(2))
+    return {row["arm"]: row["verdict"] for row in blocks.judge(columns)}
+
+
+@pytest.mark.parametrize(
+    ("plant", "small", "alike", "whole"),
+    [
+        (plant_blocks(), "refuted", "refuted", "refuted"),
+        (plant_blocks(-0.04, -0.04, (0.2, 0.2, 0.2)), "supported", "supported", "supported"),
+        (plant_blocks(0.0, -0.04, (0.2, 0.2, 0.0)), "conditional", "conditional", "conditional"),
+        (plant_blocks(-0.01, -0.01, (0.035, 0.035, 0.035)), "undecided", "undecided", "undecided"),
+        (plant_blocks(0.03, 0.03), "refuted", "refuted", "refuted"),  # larger blocks are better
+    ],
+)
+def test_blocks_finds_what_was_planted(plant, small, alike, whole):
+    found = verdicts_of(plant)
+    assert (found["small blocks"], found["similar blocks"], found["overall"]) == (small, alike, whole)
+
+
+def test_blocks_tells_a_network_that_follows_the_law_from_one_that_does_not():
+    found = verdicts_of(plant_blocks(gains=(None, 0.0, 0.6)))
+    assert found["law mlp/shared+reg"] == "supported"
+    assert found["law mlp/placed+reg"] == "refuted"
+
+
+def test_presets_hold_the_trials_that_decide():
+    tiles = {(t.arm, dict(t.factors)["similarity"]) for t in blocks.STUDY.trials("laptop")
+             if dict(t.factors)["generator"] == "blocks"}  # fmt: skip
+    assert {(arm, s) for arm in (*blocks.TILE_ARMS, "known", "bayes") for s in (0.0, 1.0)} <= tiles
+    crops = {(t.arm, dict(t.factors)["block_size"], dict(t.factors)["block_stride"])
+             for t in blocks.STUDY.trials("laptop") if dict(t.factors)["generator"] == "block_crops"}  # fmt: skip
+    assert {("mlp/9/1", b, 1) for b in blocks.SIZES} | {("mlp/9/16", 16, 16)} <= crops
+
+
+LABEL_TRIAL = {
+    "generator": "label_chains", "network": "conv", "columns": 8, "labels": 4, "inputs": 64, "width": 8, "stay": 0.9,
+    "learning_rate": 0.01, "weight_decay": 0.0, "input_noise": 0.0, "max_steps": 400, "batch_size": 8,
+    "test_items": 200, "noise": 1.0, "spacing": 2.0,
+}  # fmt: skip
+CROP_TRIAL = {
+    "generator": "block_crops", "network": "mlp", "inputs": 64, "width": 16, "stay": 0.9, "noise": 1.0, "spacing": 2.0,
+    "learning_rate": 0.003, "weight_decay": 0.0, "input_noise": 0.0, "max_steps": 400, "batch_size": 32,
+    "test_items": 2000, "block_size": 2, "crop_margin": 3,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("module", "factors"), [(label_chains, LABEL_TRIAL), (block_crops, CROP_TRIAL)])
+def test_a_measure_does_not_depend_on_what_runs_beside_it(module, factors):
+    trials = Sweep(**factors, seeds=[3, 4]).trials()
+    together, alone = module.measure(trials), module.measure(trials[1:])
+    assert together[1] == alone[0]
+    assert together[0]["expected_accuracy"] != together[1]["expected_accuracy"]
+    for scores in together:
+        assert scores["pixel_chance"] + 0.1 < scores["expected_accuracy"] < scores["expected_ceiling"]
+        # hits of the exact posterior and its own probabilities have one mean: five standard errors of its hits, in
+        # units that are counted as one for every image because pixels of an image share their luck
+        error = 5 * np.sqrt(0.25 / factors["test_items"])
+        assert abs(scores["known_pixel_accuracy"] - scores["expected_ceiling"]) < error
+
+
+def test_the_exact_posterior_of_crops_meets_density_evolution():
+    """Mean posterior of 2,000 fresh crops against the closed form: its deviation is below .16 a crop, so five standard
+    errors are .018; a false failure in 1 of a million."""
+    scores = block_crops.measure(Sweep(**CROP_TRIAL, seeds=[5]).trials())[0]
+    assert abs(scores["expected_ceiling"] - scores["exact_ceiling"]) < 0.018
+
+
+@pytest.mark.parametrize(
+    ("module", "factors", "message"),
+    [
+        (label_chains, LABEL_TRIAL | {"labels": 33}, "labels must be <= 32 for label_chains, got 33"),
+        (label_chains, LABEL_TRIAL | {"network": "mlp"}, "network must be conv or linear"),
+        (block_crops, CROP_TRIAL | {"network": "conv", "crop_margin": 4}, "crop_margin must be a multiple of 3"),
+        (block_crops, CROP_TRIAL | {"block_stride": 33}, "block_stride must be <= 32, got 33"),
+    ],
+)
+def test_impossible_trials_are_refused(module, factors, message):
+    with pytest.raises(ValueError, match=message):
+        module.measure(Sweep(**factors, seeds=[3]).trials())
