@@ -7,7 +7,18 @@ from typing import NamedTuple
 from experiments.console import warn
 from experiments.factors import UsageError
 from experiments.store import Store
-from paper_figures import accuracy_outputs, collapse, digits, examples, heads, phase_map, survey_curve, theory
+from paper_figures import (
+    accuracy_outputs,
+    blocks,
+    collapse,
+    digits,
+    examples,
+    heads,
+    labels,
+    phase_map,
+    survey_curve,
+    theory,
+)
 from paper_figures.source import MissingRows, Source
 from paper_figures.style import Drawing
 
@@ -36,6 +47,8 @@ FIGURES: dict[str, Figure] = {
         Figure(phase_map.NAME, phase_map.SUMMARY, ("codebook",), phase_map.draw),
         Figure(heads.NAME, heads.SUMMARY, ("heads",), heads.draw),
         Figure(survey_curve.NAME, survey_curve.SUMMARY, ("grid",), survey_curve.draw),
+        Figure(labels.NAME, labels.SUMMARY, ("labels",), labels.draw),
+        Figure(blocks.NAME, blocks.SUMMARY, ("blocks",), blocks.draw),
         Figure(collapse.NAME, collapse.SUMMARY, ("codebook",), collapse.draw),
         Figure(theory.NAME, theory.SUMMARY, ("codebook",), theory.draw),
         Figure(digits.NAME, digits.SUMMARY, ("digits",), digits.draw),

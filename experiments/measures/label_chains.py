@@ -105,7 +105,11 @@ def _measure_one(trial: Trial) -> dict[str, Any]:
         stay=jnp.float32(factors["stay"]),
     )
     run = _make_run(
-        settings, factors["columns"], max(IMAGES, bucket(factors["inputs"])), factors["test_items"], settings_of(factors)
+        settings,
+        factors["columns"],
+        max(IMAGES, bucket(factors["inputs"])),
+        factors["test_items"],
+        settings_of(factors),
     )
     found = run(spec, jnp.int32(factors["inputs"]), recipe_of(factors), *keys_of(trial))
     parameters = jax.eval_shape(

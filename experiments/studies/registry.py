@@ -3,4 +3,6 @@
 from experiments.spec import Study
 from experiments.studies import blocks, codebook, digits, grid, heads, labels
 
-STUDIES: dict[str, Study] = {study.name: study for study in (codebook.STUDY, heads.STUDY, grid.STUDY, digits.STUDY, labels.STUDY, blocks.STUDY)}
+STUDIES: dict[str, Study] = {
+    study.name: study for study in (codebook.STUDY, heads.STUDY, grid.STUDY, digits.STUDY, labels.STUDY, blocks.STUDY)
+}
