@@ -75,7 +75,7 @@ def draw(source: Source, out: Path) -> Drawing:
 
 
 CAPTION = (
-    "Above: accuracy of a network on a block of b pixels of a label chain, less that of the exact posterior of the same "
+    "Above: accuracy of a network on a block of b pixels of a label chain, less that of the exact posterior of that "
     "crop (the block and nine pixels, two correlation lengths, on either side), from equal numbers of crops. Below: "
     "rho of a tile against the similarity of the tiles, against the learner told the codewords of the same images. "
     "Bars: 95% intervals over seeds."

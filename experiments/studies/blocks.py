@@ -49,12 +49,13 @@ Estimand per network: rho(s = 1) - rho(s = 0), each seed's mean over I <= 128; W
 lower bound is > .05, refuted if its upper bound is < .02, else undecided. Group: supported or refuted if all three are;
 conditional if some are supported; else undecided. Law A(kappa n_eff): kappa fitted per network on s 0, .5, 1 and
 I < 128; held if every other cell of s and I misses the law by less than .03 (cell means, freed of the luck of the
-codebooks by the paired learner whose expectation is exact), refuted if its mean absolute miss is larger, else undecided.
+codebooks by the paired learner whose expectation is exact), refuted if its mean absolute miss is larger, else
+undecided.
 Overall: supported or refuted if both groups are; conditional if a group is supported or conditional; else undecided.
 Safety: no network beats the paired exact learner (Holm at .001), else every row of its group is undecided."""
 
 # (network, I) -> block size -> learning rate, weight decay, input noise: the best of `TUNING`, by
-# `experiments.measures.tuning.rank_recipes(sweep, ("network", "inputs", "block_size"), "gap")`. A size that is not
+# `experiments.measures.tuning.rank_recipes(sweep, ("network", "inputs", "block_size"), "gap")`. A size not
 # listed takes the next smaller one's.
 CROP_RECIPES: Mapping[tuple[str, int], Mapping[int, tuple[float, float, float]]] = {
     ("mlp", 32): {1: (1e-3, 1.0, 0.5), 8: (3e-3, 1.0, 0.5)},
@@ -327,7 +328,7 @@ def _alike(columns: Columns) -> list[dict[str, Any]]:
     decision = found[0] if len(set(found)) == 1 else "conditional" if "supported" in found else "undecided"
     helped = [arm for arm, one in zip(TILE_ARMS, found, strict=True) if one == "supported"]
     sentence = (
-        f"Does it help that blocks are alike? {decision}: gains above .05 shown for {', '.join(helped) or 'no network'}; "
+        f"Does it help that blocks are alike? {decision}: gains above .05 for {', '.join(helped) or 'no network'}; "
         f"{' '.join(row['sentence'] for row in verdicts)}"
     )
     return [{**verdicts[0], "arm": "similar blocks", "verdict": decision, "sentence": sentence}, *verdicts, *kept]

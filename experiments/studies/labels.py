@@ -2,7 +2,7 @@
 
     capsim run labels --preset smoke      seconds
     capsim run labels --preset laptop     the reference run, under 5 minutes on two cores
-Expected: with the separation of neighbouring labels fixed, accuracy above chance hardly changes with L (the ceiling even
+Expected: with the separation of neighbouring labels fixed, accuracy above chance hardly changes with L (its ceiling
 rises, because a label that differs from its neighbours' says more); with the whole range of greys fixed it falls, as
 its ceiling does. At equal log J the two routes are far apart, so J does not set the accuracy. What a network lacks of
 its ceiling grows with L where images are few.

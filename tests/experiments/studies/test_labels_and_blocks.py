@@ -60,7 +60,7 @@ def plant_labels(fixed, ranged, rho, lead=-0.01):
 )
 def test_labels_finds_what_was_planted(plant, expected):
     verdicts = labels.judge(planted(labels, "laptop", plant, np.random.default_rng(1)))
-    assert [row["arm"] for row in verdicts][0] == "overall"
+    assert verdicts[0]["arm"] == "overall"
     assert {row["verdict"] for row in verdicts} == {expected}
     assert len(verdicts) == 1 + 2 * len(labels.IMAGES)
 
