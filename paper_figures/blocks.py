@@ -44,8 +44,8 @@ def draw(source: Source, out: Path) -> Drawing:
     with paper_style():
         canvas = make_canvas(DOUBLE, 4.6)
         grid = canvas.add_gridspec(2, 1)
-        upper = grid[0].subgridspec(1, 2).subplots(sharey=True)
-        below = grid[1].subgridspec(1, len(images)).subplots(sharey=True, squeeze=False)[0]
+        upper: Any = grid[0].subgridspec(1, 2).subplots(sharey=True)
+        below: Any = grid[1].subgridspec(1, len(images)).subplots(sharey=True, squeeze=False)[0]
         for axes, (arm, words) in zip(upper, SIZES.items(), strict=True):
             axes.set_title(words)
             axes.axhline(0.0, color="#777777", linestyle=":")

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
@@ -30,7 +29,7 @@ OFFSETS = 32  # places of a block in one training image
 LAYERS = 3  # of the convolutional network, which together see the margin on either side
 
 
-def make_network(network: str, block: int, margin: int, width: int) -> nn.Module:
+def make_network(network: str, block: int, margin: int, width: int) -> Network | ChainNetwork:
     """The network of a block: crops (batch, block + 2 margin) -> logits (batch, block, 2).
 
     "mlp" has weights of its own for every pixel; "conv" uses the same for all and sees `margin` pixels on either side.
@@ -49,7 +48,7 @@ def make_network(network: str, block: int, margin: int, width: int) -> nn.Module
 
 @lru_cache(maxsize=16)
 def _make_run(
-    module: nn.Module, block: int, margin: int, max_inputs: int, test_items: int, training: TrainSettings
+    module: Network | ChainNetwork, block: int, margin: int, max_inputs: int, test_items: int, training: TrainSettings
 ) -> Callable[..., dict[str, Array]]:
     flat = isinstance(module, ChainNetwork)
     crop = block + 2 * margin
@@ -71,7 +70,7 @@ def _make_run(
             pixels = start[:, None] + jnp.arange(crop)[None, :]
             return train.images[image[:, None], 0, pixels], train.labels[image[:, None], pixels][:, inside]
 
-        def apply(parameters: Any, crops: Array) -> Array:
+        def apply(parameters: Any, crops: Array) -> Any:
             return module.apply(parameters, crops if flat else crops[:, None])
 
         def choose(crops: Array) -> Array:

@@ -20,8 +20,8 @@ def keys_of(trial: Trial) -> tuple[Key, Key]:
 
 def recipe_of(factors: Mapping[str, Any]) -> Recipe:
     """The traced numbers of training."""
-    numbers = (jnp.float32(factors[name]) for name in ("learning_rate", "weight_decay", "input_noise"))
-    return Recipe(*numbers, jnp.int32(factors["max_steps"]))
+    rate, decay, noise = (jnp.float32(factors[name]) for name in ("learning_rate", "weight_decay", "input_noise"))
+    return Recipe(rate, decay, noise, jnp.int32(factors["max_steps"]))
 
 
 def settings_of(factors: Mapping[str, Any]) -> TrainSettings:

@@ -42,15 +42,16 @@ def _make_run(
         world = FIELDS.make_world(world_key, spec)
         train = FIELDS.draw(image_key, spec, world, jnp.arange(max_inputs))
         test = FIELDS.draw(image_key, spec, world, num_inputs + jnp.arange(test_items))
-        reach = spec.spacing * (spec.labels.astype(jnp.float32) - 1.0) / 2.0 + BEYOND * spec.noise
+        num_labels, noise = jnp.asarray(spec.labels), jnp.asarray(spec.noise)
+        reach = spec.spacing * (num_labels.astype(jnp.float32) - 1.0) / 2.0 + BEYOND * noise
 
-        def apply(parameters: Any, rows: Array) -> Array:
+        def apply(parameters: Any, rows: Array) -> Any:
             if network.channels == 1:
                 return module.apply(parameters, (rows / reach)[..., None])
-            return module.apply(parameters, radial_basis(rows, -reach, reach, network.channels, spec.noise))
+            return module.apply(parameters, radial_basis(rows, -reach, reach, network.channels, noise))
 
         def choose(rows: Array) -> Array:
-            return jnp.argmax(mask_classes(apply(parameters, rows), spec.labels), axis=-1).astype(jnp.int32)
+            return jnp.argmax(mask_classes(apply(parameters, rows), num_labels), axis=-1).astype(jnp.int32)
 
         rows, test_rows = train.images[:, 0], test.images[:, 0]
         start = module.init(init_key, jnp.zeros((1, columns, network.channels)))

@@ -7,7 +7,6 @@ import numpy as np
 
 from experiments.factor import RECIPE_NUMBERS
 from experiments.measures.registry import measure_of
-from experiments.recipes import TUNING_SEEDS
 from experiments.spec import Sweep
 
 
@@ -23,7 +22,7 @@ def rank_recipes(sweep: Sweep, by: Sequence[str], score: str) -> Iterator[Rankin
     """Measure a grid over learning rate, weight decay and input noise, pooled over everything but `by`.
 
     Args:
-        sweep: one measured family; its seeds are replaced by the tuning seeds.
+        sweep: one measured family, with tuning seeds.
         by: factors whose values have a recipe each.
         score: name of the score, larger is better; a diverged trial counts as 0.
 
@@ -31,7 +30,7 @@ def rank_recipes(sweep: Sweep, by: Sequence[str], score: str) -> Iterator[Rankin
         one ranking a group.
     """
     found: dict[tuple[Any, ...], dict[tuple[float, ...], list[float]]] = {}
-    for trial in sweep.override({}, seeds=TUNING_SEEDS).trials():
+    for trial in sweep.trials():
         factors = dict(trial.factors)
         scores = measure_of(factors["generator"])([trial])[0]
         value = 0.0 if "diverged" in scores else scores[score]

@@ -101,7 +101,14 @@ def _crops(network: str, inputs: int, sizes: Sequence[int], seeds: int, **others
         known = CROP_RECIPES[network, inputs]
         rate, decay, noise = known[max(listed for listed in known if listed <= size)]
         numbers = {"learning_rate": rate, "weight_decay": decay, "input_noise": noise}
-        task = {**CROP, **SHAPES[network], **numbers, "crop_margin": MARGIN, "test_items": 2000, **others}
+        task: dict[str, Any] = {
+            **CROP,
+            **SHAPES[network],
+            **numbers,
+            "crop_margin": MARGIN,
+            "test_items": 2000,
+            **others,
+        }
         if task.get("block_stride") == 0:  # non-overlapping
             task["block_stride"] = size
         sweeps.append(Sweep(**task, network=network, inputs=inputs, block_size=size, seeds=seeds))

@@ -137,11 +137,10 @@ def _difference(first: FloatArray, second: FloatArray, level: float) -> Estimate
 
 def _within(rows: Columns, labels: NDArray[np.int64]) -> bool:
     """Whether the routes agree within `AGREE` at each L where they differ."""
-    gaps = [
-        _difference(*(by_seed(rows, _on(rows, route, number), "chance_normalised") for route in ("fixed", "range")),
-                    EQUIVALENCE_LEVEL)
-        for number in labels if number > 4
-    ]  # fmt: skip
+    gaps = []
+    for number in labels[labels > 4].tolist():
+        fixed, ranged = (by_seed(rows, _on(rows, route, number), "chance_normalised") for route in ("fixed", "range"))
+        gaps.append(_difference(fixed, ranged, EQUIVALENCE_LEVEL))
     return bool(gaps) and all(gap is not None and max(-gap.low, gap.high) < AGREE for gap in gaps)
 
 
