@@ -129,7 +129,7 @@ def _tiles(
     return tuple(sweeps)
 
 
-PRESETS = {
+PRESETS: dict[str, tuple[Sweep, ...]] = {
     "smoke": (
         *_crops("mlp", 128, (1, 4), 3, max_steps=1000, test_items=500),
         *_tiles((0.0, 1.0), 4, (16,), heads=("shared",), max_steps=1000, test_items=500),
