@@ -119,12 +119,13 @@ def _tiles(
     similarities: Sequence[float], seeds: int, images: Sequence[int], heads: Sequence[str] = tuple(TILE_RECIPES),
     **others: Any,
 ) -> tuple[Sweep, ...]:  # fmt: skip
-    task = {**TILE, "similarity": list(similarities), "inputs": list(images), "test_items": 2000}
+    task: dict[str, Any] = {**TILE, "similarity": list(similarities), "inputs": list(images), "test_items": 2000}
     own = {name: value for name, value in others.items() if name not in ("max_steps", "width")}
     trained = {**TRAINED, **{name: others[name] for name in ("max_steps", "width") if name in others}}
     sweeps = [Sweep(**{**task, **own}, network=["known", "bayes"], seeds=seeds)]
     for head in heads:
-        numbers = dict(zip(("learning_rate", "weight_decay", "input_noise"), TILE_RECIPES[head], strict=True))
+        rate, decay, noise = TILE_RECIPES[head]
+        numbers = {"learning_rate": rate, "weight_decay": decay, "input_noise": noise}
         sweeps.append(Sweep(**{**task, **own}, **trained, **numbers, head=head, seeds=seeds))
     return tuple(sweeps)
 

@@ -46,7 +46,7 @@ Safety: no network beats the paired exact posterior in hits (one-sided t, Holm a
 BASE: dict[str, Any] = {
     "generator": "label_chains", "stay": 0.9, "noise": 1.0, "width": 32, "batch_size": 16, "grey_channels": 64,
 }  # fmt: skip
-STEPS, TEST_ITEMS = 8000, 2000
+STEPS, TEST_ITEMS = 16_000, 2000
 LABELS, IMAGES, LENGTHS = (2, 4, 16, 32), (64, 512, 4096), (16, 32)
 # (network, basis functions) -> I -> learning rate, weight decay, input noise: the best of `TUNING`, pooled over L and
 # both routes, by `experiments.measures.tuning.rank_recipes(sweep, ("network", "inputs"), "expected_accuracy")`.
