@@ -120,8 +120,8 @@ def _tiles(
     **others: Any,
 ) -> tuple[Sweep, ...]:  # fmt: skip
     task: dict[str, Any] = {**TILE, "similarity": list(similarities), "inputs": list(images), "test_items": 2000}
-    own = {name: value for name, value in others.items() if name not in ("max_steps", "width")}
-    trained = {**TRAINED, **{name: others[name] for name in ("max_steps", "width") if name in others}}
+    own: dict[str, Any] = {name: value for name, value in others.items() if name not in ("max_steps", "width")}
+    trained: dict[str, Any] = {**TRAINED, **{name: others[name] for name in ("max_steps", "width") if name in others}}
     sweeps = [Sweep(**{**task, **own}, network=["known", "bayes"], seeds=seeds)]
     for head in heads:
         rate, decay, noise = TILE_RECIPES[head]
