@@ -48,9 +48,9 @@ BASE: dict[str, Any] = {
 }  # fmt: skip
 STEPS, TEST_ITEMS = 16_000, 2000
 LABELS, IMAGES, LENGTHS = (2, 4, 16, 32), (64, 512, 4096), (16, 32)
-# (network, basis functions) -> I -> learning rate, weight decay, input noise. Chosen by hand from the leading candidates
-# of a grid like `TUNING` (without L = 2 at fixed range), ranked for each L apart: not yet the pooled winner that
-# `experiments.measures.tuning.rank_recipes(sweep, ("network", "inputs"), "expected_accuracy")` gives.
+# (network, basis functions) -> I -> learning rate, weight decay, input noise. Chosen by hand from leading candidates
+# of a grid like `TUNING` (without L = 2 at fixed range), ranked for each L apart: not yet the winner pooled as by
+# `experiments.measures.tuning.rank_recipes(sweep, ("network", "inputs"), "expected_accuracy")`.
 RECIPES: Mapping[tuple[str, int], Mapping[int, tuple[float, float, float]]] = {
     ("conv", 64): {64: (0.01, 1.0, 0.4), 512: (0.003, 0.1, 0.4), 4096: (0.003, 0.0, 0.0)},
     ("linear", 64): {64: (0.003, 0.0, 0.0), 512: (0.001, 0.0, 0.0), 4096: (0.001, 0.0, 0.0)},
