@@ -70,7 +70,7 @@ SHAPES: Mapping[str, Mapping[str, int]] = {
 }  # fmt: skip
 SIZES, CONV_SIZES, MARGIN, CROP_IMAGES = (1, 2, 4, 8, 16), (1, 4, 16), 9, (32, 128, 512)
 CROP: dict[str, Any] = {"generator": "block_crops", "stay": 0.9, "noise": 1.0, "spacing": 2.0, "max_steps": 6000}
-# head -> the best by tile accuracy, pooled over s and I, of a grid of fourteen that is not quite that of `TUNING`: rates
+# head -> the best by tile accuracy, pooled over s and I, of fourteen, not quite those of `TUNING`: rates
 # 1e-3 and 3e-3, each with (decay, noise) = (0, 0), (.3, .5), (.3, 1), (1, 1), (1, 1.5), (3, 1), (3, 1.5)
 TILE_RECIPES: Mapping[str, tuple[float, float, float]] = {
     "shared": (1e-3, 3.0, 1.5), "placed": (1e-3, 3.0, 1.5), "dense": (3e-3, 3.0, 1.0),
