@@ -14,8 +14,9 @@ from benchmarks.workloads import LEARNING_RATE, Workload
 from sim.generators.codebook import CodebookSpec
 from sim.generators.fields import FieldsSpec
 from sim.generators.registry import GENERATORS
+from sim.member import Member, Settings
 from sim.networks.registry import NetworkSettings
-from sim.population import Member, Settings, train_population
+from sim.population import train_population
 from sim.training import BLOCK, Recipe, TrainSettings
 
 TEST_ITEMS = 64

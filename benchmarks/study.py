@@ -14,7 +14,7 @@ from benchmarks.workloads import Workload
 from experiments.runner import Batch, run_trials, train_batch
 from experiments.spec import Sweep, Trial
 from experiments.store import Store
-from sim.population import Results
+from sim.member import Results
 from sim.training import BLOCK
 
 TEST_ITEMS = 1000

@@ -10,7 +10,7 @@ from experiments.cost import predicted_cost
 from experiments.records import check_ranks_fit
 from experiments.spec import Trial, UsageError
 from experiments.tasks import Task, make_task
-from sim.population import Settings
+from sim.member import Settings
 
 MEMBERS_PER_DEVICE = 8  # members of a batch on each device: some ten seconds of work, so a kill loses little
 
@@ -25,7 +25,7 @@ class Batch(NamedTuple):
 
 
 def make_batches(trials: Sequence[Trial], pending: Iterable[str], devices: int) -> list[Batch]:
-    """Group trials by compiled shape and cut the pending ones into batches.
+    """Group trials by compiled shape and cut the pending ones into batches; measured families are left out.
 
     Args:
         trials: the whole plan; it alone decides the shapes, so a resumed run compiles what the first one did.
@@ -39,6 +39,8 @@ def make_batches(trials: Sequence[Trial], pending: Iterable[str], devices: int) 
     wanted = set(pending)
     groups: dict[Any, list[tuple[Trial, Task]]] = {}
     for trial in trials:
+        if trial.is_measured:
+            continue  # see `experiments.measuring`
         try:
             task = make_task(trial)
         except UsageError:

@@ -6,11 +6,13 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
+from experiments.cache import num_cores
+from experiments.families.registry import FAMILIES
 from experiments.spec import Study, Trial, trial_of
 from experiments.store import COMMITTED, Store, settled
 from experiments.tasks import Task, make_task
+from sim.member import EVALUATION_CHUNK, Settings, draw_member
 from sim.networks.registry import NetworkSettings, num_parameters
-from sim.population import EVALUATION_CHUNK, Settings, draw_member
 
 OVERHEAD = 5e9  # operations in the time that drawing, scoring and storing a trial take, about a twentieth of a second
 PACE_ROWS = 64
@@ -57,6 +59,12 @@ def predicted_cost(trial: Trial, task: Task) -> float:
     return OVERHEAD + images * uses * num_parameters(learner)
 
 
+def predicted_measuring(trials: Iterable[Trial]) -> float:
+    """Seconds that the measured ones of these trials will take on one core, by what their families say."""
+    measured = (dict(trial.factors) for trial in trials if trial.is_measured)
+    return sum(FAMILIES[factors["generator"]].seconds(factors) for factors in measured)
+
+
 def _kind(trial: Trial) -> Kind:
     factors = dict(trial.factors)
     return factors["generator"], factors["network"], factors.get("head", "")
@@ -81,7 +89,7 @@ def measure_pace(store: Store, kinds: Iterable[Kind]) -> dict[Kind, tuple[float,
         for row in store.read(name, PACE_COLUMNS).table.select(PACE_COLUMNS).to_pylist():
             if row["status"] != "failed" and row["seconds"] and row["factors_json"]:
                 trial = trial_of(row)
-                if _kind(trial) in wanted:
+                if not trial.is_measured and _kind(trial) in wanted:
                     stored.setdefault(_kind(trial), []).append((trial, row["seconds"]))
         for kind, pairs in stored.items():
             for trial, spent in pairs[:: -(-len(pairs) // PACE_ROWS)]:
@@ -168,6 +176,7 @@ def plan(
     done = settled(store.read(study.name, ("identity", "status")).table)
     pending = [trial.identity for trial in trials if trial.identity not in done]
     devices = len(jax.local_devices())
+    measured_seconds = predicted_measuring(trial for trial in trials if trial.identity not in done) / num_cores()
     batches = group(trials, pending, devices)
     largest = {(batch.settings, batch.slots): batch for batch in batches}
     measured, source = _pace(store, _kinds(batches))
@@ -178,7 +187,7 @@ def plan(
         "pending": len(pending),
         "batches": len(batches),
         "programs": len(largest),
-        "predicted_seconds": round(_seconds(batches, measured), 1),
+        "predicted_seconds": round(_seconds(batches, measured) + measured_seconds, 1),
         "predicted_from": source,
         "peak_megabytes": round(
             max((member_bytes(b.settings, b.tasks[0]) for b in largest.values()), default=0) * devices / 1e6, 1

@@ -9,9 +9,18 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
-from contextlib import contextmanager
-from dataclasses import dataclass
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from typing import Any, ParamSpec, TypeVar
 
 from experiments.factors import UsageError
@@ -62,6 +71,8 @@ class Engine:
             call stands for all.
         killed: exceptions that say that a call killed its worker time after time, while the executor itself goes on.
         in_process: whether calls run in this process, one at a time.
+        beside: opens the engine for trials of measured families, where those should not run here: they use one core
+            each.
     """
 
     name: str
@@ -70,6 +81,7 @@ class Engine:
     everywhere: Callable[..., list[Any]] | None = None
     killed: tuple[type[Exception], ...] = ()
     in_process: bool = False
+    beside: Callable[[], AbstractContextManager["Engine"]] | None = None
 
     def ask(self, function: Callable[..., _T], *arguments: Any) -> list[_T]:
         """Run a function on every worker that there is; waits for a first one.
@@ -152,6 +164,32 @@ def local_engine() -> Engine:
     return Engine("local", LocalExecutor(), lambda: 1, in_process=True)
 
 
+def _start_process() -> None:
+    """What a process of the pool does before its first call: one device, one thread a product, the cache."""
+    os.environ["JAX_NUM_CPU_DEVICES"] = "1"
+    from threadpoolctl import threadpool_limits
+
+    from experiments.cache import configure_devices, enable_compilation_cache
+
+    threadpool_limits(1)
+    configure_devices()
+    enable_compilation_cache()
+
+
+@contextmanager
+def open_processes(workers: int | None = None) -> Iterator[Engine]:
+    """An engine of processes on this machine, one a core, each with one device of its own.
+
+    Python starts them by loading the main script anew, so a script of yours that opens them needs
+    `if __name__ == "__main__":`.
+    """
+    from experiments.cache import num_cores
+
+    count = workers or num_cores()
+    with ProcessPoolExecutor(count, get_context("spawn"), _start_process) as pool:
+        yield Engine("local", pool, lambda: count)
+
+
 def as_engine(given: "Engine | Executor | None") -> Engine:
     """An engine as it is, any executor as an engine of that class's name, and this process for None.
 
@@ -205,7 +243,7 @@ def open_engine(name: str = "local", scheduler: str | None = None, workers: int 
     """
     check_engine(name, scheduler, workers)
     if name == "local":
-        yield local_engine()
+        yield replace(local_engine(), beside=open_processes)
         return
     try:
         from experiments.clusters import dask_engine, local_cluster

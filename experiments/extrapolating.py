@@ -6,7 +6,8 @@ classes is another network, on which this says nothing.
 
 A store holds how many rivals an item beats, not which. The rivals that stay are therefore drawn for each item apart:
 right for each item, but the luck that items share through their rivals is in neither the errors nor the intervals
-here, so that real ones are somewhat larger. Estimators that need whole rows of scores cannot be scored.
+here, so that real ones are somewhat larger. Trials trained once more (`experiments.rescoring`) bring whole rows of
+scores: the network is then restricted exactly, and estimators that need scores stand beside the others.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,9 +23,10 @@ from sim.analysis.class_ranks import ClassRanks, average_test_accuracy, keep_cla
 from sim.analysis.extrapolation import ESTIMATORS, Extrapolation, extrapolate
 
 RANK_ESTIMATORS = tuple(name for name, estimator in ESTIMATORS.items() if not estimator.needs_scores)
+SOURCES = ("ranks", "scores")  # what a row was told from: stored ranks, or the scores of trials trained once more
 FEWEST_CLASSES = 4  # with fewer, `extrapolate` has no interval
 LEVEL = 0.95
-_READ = ("identity", "arm", "factors_json", "outputs", "inputs", "rank_class", "rank_beaten")
+_READ = ("identity", "arm", "factors_json", "outputs", "inputs", "seed", "rank_class", "rank_beaten")
 
 Progress = Callable[[int, int], None]  # told the trials done, and how many there are
 
@@ -80,8 +82,9 @@ def score_trial(
     """Predict one trial's accuracy on all J classes from random k of them.
 
     Args:
-        row: with identity, outputs J, rank_class and rank_beaten.
-        estimators: names in `RANK_ESTIMATORS`.
+        row: with identity, outputs J, rank_class and rank_beaten; with `scores`, shape (items, J), the network is
+            restricted exactly.
+        estimators: names in `RANK_ESTIMATORS`, with scores in `ESTIMATORS`.
         subsets: sets of k classes, drawn for each k from the trial's identity; the same for every estimator.
         resamples: replicates of each interval, >= 20.
 
@@ -99,7 +102,7 @@ def score_trial(
         (16, 0.4, 0.4)
     """
     outputs = int(row["outputs"])
-    whole = make_ranks(np.asarray(row["rank_beaten"]), outputs, np.asarray(row["rank_class"]))
+    whole = make_ranks(np.asarray(row["rank_beaten"]), outputs, np.asarray(row["rank_class"]), row.get("scores"))
     known = float(np.mean(whole.classes_beaten == outputs - 1))
     rows = []
     for classes in subset_sizes(outputs):
@@ -114,8 +117,8 @@ def score_trial(
                     rows.append({**line, "predicted": float(told[0]), "held": None, "held_finite": None})
                     continue
                 found = extrapolate(
-                    part.classes_beaten, classes, outputs, labels=part.labels, estimator=name, level=LEVEL,
-                    resamples=resamples,
+                    part.classes_beaten, classes, outputs, labels=part.labels, scores=part.scores,
+                    estimator=name, level=LEVEL, resamples=resamples,
                 )  # fmt: skip
                 held = _held(found, whole, known, classes)
                 rows.append({**line, "predicted": float(found.accuracy[0]), **held})
@@ -133,40 +136,55 @@ def score_extrapolation(
     subsets: int = 2,
     resamples: int = 20,
     progress: Progress | None = None,
+    rescored: Sequence[Mapping[str, Any]] = (),
 ) -> list[dict[str, Any]]:
-    """`score_trial` for every ranked row of a table, pooled over the seeds and sets of a cell.
+    """`score_trial` for every ranked row of a table and every row with scores, pooled over seeds and sets of a cell.
+
+    Args:
+        table: stored rows; those that kept their ranks are told from them by the rank estimators among `estimators`.
+        estimators: names in `ESTIMATORS`; those that need scores see `rescored` only.
+        subsets, resamples: as for `score_trial`.
+        progress: told how far it is.
+        rescored: rows with scores (`experiments.rescoring`), for all estimators.
 
     Returns:
-        one row a cell, k and estimator: `arm`, `inputs`, `outputs`, `classes`, `estimator`, `trials`, means of `seen`,
-        `known` and `predicted`, `bias` and `rms` of predicted - known, `coverage` and `coverage_finite` of the 95%
-        intervals with their number `intervals`. Sets of one trial share its network, so they are not independent.
+        one row a source, cell, k and estimator: `source`, `arm`, `inputs`, `outputs`, `classes`, `estimator`,
+        `trials`, means of `seen`, `known` and `predicted`, `bias` and `rms` of predicted - known, `coverage` and
+        `coverage_finite` of the 95% intervals with their number `intervals`. Sets of one trial share its network, so
+        they are not independent.
 
     Raises:
-        UsageError: an estimator that ranks are not enough for, too few subsets or replicates.
+        UsageError: an estimator that does not exist, or needs scores where there are none; too few subsets or
+            replicates.
     """
+    allowed = tuple(ESTIMATORS) if rescored else RANK_ESTIMATORS
     for name in estimators:
-        if name not in RANK_ESTIMATORS:
-            raise UsageError(f"estimator must be one of {', '.join(RANK_ESTIMATORS)}, got {name!r}")
+        if name not in allowed:
+            raise UsageError(f"estimator must be one of {', '.join(allowed)}, got {name!r}")
     if subsets < 1:
         raise UsageError(f"subsets must be >= 1, got {subsets}")
     if resamples < 20:
         raise UsageError(f"resamples must be >= 20, got {resamples}")
+    by_ranks = [name for name in estimators if name in RANK_ESTIMATORS]
+    work = [(SOURCES[0], row, by_ranks) for row in (ranked_rows(table) if by_ranks else ())]
+    work += [(SOURCES[1], dict(row), list(estimators)) for row in rescored]
+    order = ("arm", "outputs", "inputs", "factors_json", "identity")
+    work.sort(key=lambda part: (part[0], *(part[1][name] for name in order)))
     cells: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    ranked = ranked_rows(table)
-    ranked.sort(key=lambda row: (row["arm"], row["outputs"], row["inputs"], str(row["factors_json"]), row["identity"]))
-    for number, row in enumerate(ranked, start=1):
-        for found in score_trial(row, estimators, subsets, resamples):
-            key = (row["factors_json"], row["arm"], row["inputs"], row["outputs"], found["classes"], found["estimator"])
+    for number, (source, row, names) in enumerate(work, start=1):
+        for found in score_trial(row, names, subsets, resamples):
+            cell = (row["factors_json"], source, row["arm"], row["inputs"], row["outputs"])
+            key = (*cell, found["classes"], found["estimator"])
             cells.setdefault(key, []).append({**found, "identity": row["identity"]})
         if progress is not None:
-            progress(number, len(ranked))
+            progress(number, len(work))
     return [_summary(key, rows) for key, rows in cells.items()]
 
 
 def _summary(key: tuple[Any, ...], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     errors = np.array([row["predicted"] - row["known"] for row in rows])
     return {
-        **dict(zip(("arm", "inputs", "outputs", "classes", "estimator"), key[1:], strict=True)),
+        **dict(zip(("source", "arm", "inputs", "outputs", "classes", "estimator"), key[1:], strict=True)),
         "trials": len({row["identity"] for row in rows}),
         **{name: float(np.mean([row[name] for row in rows])) for name in ("seen", "known", "predicted")},
         "bias": float(errors.mean()),

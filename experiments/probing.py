@@ -19,8 +19,8 @@ import jax
 import numpy as np
 
 from experiments.cache import read_json, write_json
+from sim.member import Member, Results, Settings
 from sim.memory import train_halving
-from sim.population import Member, Results, Settings
 from sim.training import BLOCK
 
 STEPS = 4 * BLOCK  # of a candidate's training

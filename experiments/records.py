@@ -1,6 +1,7 @@
 """Records: the columns of the table, and what it means for two rows to be one trial. No files here."""
 
 import hashlib
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -44,6 +45,8 @@ COLUMNS: dict[str, pa.DataType] = {
     # one value a test item, in trials that keep their ranks: true class, classes that score below it (a tie counts as
     # lost), and its score minus that of the best other, in nats
     "rank_class": _COUNTS, "rank_beaten": _COUNTS, "rank_margin": _NUMBERS,
+    # the scores of a measured family that have no column, as canonical JSON: name -> number
+    "scores_json": _TEXT,
 }  # fmt: skip
 SCHEMA = pa.schema(list(COLUMNS.items()))
 
@@ -163,6 +166,10 @@ def rank(row: Row) -> int:
     return int(row["status"] == "failed")
 
 
+def _scores(row: Row) -> dict[str, float]:
+    return json.loads(row.get("scores_json") or "{}")
+
+
 def difference(first: Row, second: Row) -> str | None:
     """In what two rows of one trial contradict each other, or None. A failure contradicts nothing."""
     if rank(first) or rank(second):
@@ -172,6 +179,11 @@ def difference(first: Row, second: Row) -> str | None:
     for name in COMPARED:
         a, b = first.get(name), second.get(name)
         if (a is None) != (b is None) or (a is not None and b is not None and abs(a - b) > TOLERANCE):
+            return f"{name} {a} against {b}"
+    ours, theirs = _scores(first), _scores(second)
+    for name in sorted({*ours, *theirs}):
+        a, b = ours.get(name), theirs.get(name)
+        if a is None or b is None or abs(a - b) > TOLERANCE * max(1.0, abs(a)):
             return f"{name} {a} against {b}"
     return None
 
@@ -208,6 +220,26 @@ def to_table(rows: Iterable[Row]) -> pa.Table:
 def to_rows(table: pa.Table) -> list[Row]:
     """A table as rows without their nulls, the inverse of `to_table`."""
     return [{name: value for name, value in row.items() if value is not None} for row in table.to_pylist()]
+
+
+def spread(table: pa.Table) -> pa.Table:
+    """A table in which the factors and scores of measured families have columns of their own, beside the fixed ones.
+
+    Example:
+        >>> row = {"identity": "a", "status": "ok", "factors_json": '{"error":0.1}', "scores_json": '{"f1":1.0}'}
+        >>> spread(to_table([row])).select(["error", "f1"]).to_pylist()
+        [{'error': 0.1, 'f1': 1.0}]
+    """
+    if "scores_json" not in table.column_names or table["scores_json"].null_count == table.num_rows:
+        return table
+    scores = [json.loads(text or "{}") for text in table["scores_json"].to_pylist()]
+    factors = [json.loads(text or "{}") for text in table["factors_json"].to_pylist()]
+    found = [{**mine, **theirs} for mine, theirs in zip(factors, scores, strict=True)]
+    for name in sorted({name for row in found for name in row} - set(table.column_names)):
+        values = [row.get(name) for row in found]
+        named = all(isinstance(value, (bool, str, type(None))) for value in values)
+        table = table.append_column(name, pa.array(values) if named else pa.array(values, _NUMBER))
+    return table.drop_columns(["scores_json"])
 
 
 def settled(table: pa.Table) -> dict[str, str]:

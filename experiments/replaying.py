@@ -8,12 +8,13 @@ import jax
 import numpy as np
 
 from experiments.batches import Batch, make_batches
+from experiments.measuring import measure_call
 from experiments.records import COMPARED, TOLERANCE, clean_row, difference
-from experiments.rows import make_rows
+from experiments.rows import make_rows, reason_of
 from experiments.runner import train_batch
 from experiments.spec import Trial
 from experiments.tasks import stack_members
-from sim.population import loss_path
+from sim.member import loss_path
 from sim.training import BLOCK
 
 SHOWN = ("status", "reason", *COMPARED, "nll", "calibration_error", "steps", "converged")
@@ -32,13 +33,14 @@ def replay(study: str, trial: Trial) -> Replay:
     Raises:
         UsageError: factors that describe no possible task.
     """
-    (batch,) = make_batches([trial], [trial.identity], len(jax.local_devices()))
     started = time.perf_counter()
+    if trial.is_measured:
+        return Replay(measure_call(study, [trial])[0], [])
+    (batch,) = make_batches([trial], [trial.identity], len(jax.local_devices()))
     try:
         (row,) = make_rows(study, batch, train_batch(batch), time.perf_counter() - started)
     except (RuntimeError, ValueError, MemoryError) as error:  # what costs a run a failed row
-        reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-        return Replay({"identity": trial.identity, "status": "failed", "reason": reason}, [])
+        return Replay({"identity": trial.identity, "status": "failed", "reason": reason_of(error)}, [])
     return Replay(clean_row(row), follow_loss(batch) if row["status"] == "diverged" else [])
 
 

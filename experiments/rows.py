@@ -13,10 +13,10 @@ import numpy as np
 
 from experiments.batches import Batch
 from experiments.limits import limits_of
-from experiments.records import RANK_COLUMNS
+from experiments.records import COLUMNS, RANK_COLUMNS
 from experiments.spec import Trial
+from sim.member import Ranks, Results
 from sim.networks.registry import NetworkSettings, num_parameters
-from sim.population import Ranks, Results
 
 
 @lru_cache(maxsize=1)
@@ -106,13 +106,28 @@ def _rho(accuracy: float, chance: float, ceiling: float) -> float:
     return (accuracy - chance) / (ceiling - chance) if ceiling - chance > 1e-12 else float("nan")
 
 
+def stored_factors(trial: Trial) -> dict[str, Any]:
+    """The factors that have a column of their own; all are in `factors_json`."""
+    return {name: value for name, value in trial.factors if name in COLUMNS}
+
+
+def reason_of(error: Exception) -> str:
+    """An error in one line, as it stands in a row.
+
+    Example:
+        >>> reason_of(ValueError("too large\\nby far"))
+        'ValueError: too large'
+    """
+    return f"{type(error).__name__}: {error}".splitlines()[0][:300]
+
+
 def failed_rows(
     study: str, trials: Iterable[Trial], error: Exception, circumstances: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """One row a trial that gave no result, with the reason in one line and what the worker was."""
-    reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+    reason = reason_of(error)
     return [
-        {**dict(t.factors), "identity": t.identity, "study": study, "arm": t.arm, "seed": t.seed,
+        {**stored_factors(t), "identity": t.identity, "study": study, "arm": t.arm, "seed": t.seed,
          "factors_json": t.factors_json, "status": "failed", "reason": reason, **circumstances}
         for t in trials
     ]  # fmt: skip

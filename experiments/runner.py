@@ -7,8 +7,9 @@ running. What goes to a worker are the factors and seeds of a batch; what comes 
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,16 +19,19 @@ import jax
 import pyarrow as pa
 
 from experiments.batches import Batch, halves, make_batches
-from experiments.cost import predicted_cost, predicted_seconds
+from experiments.cache import num_cores
+from experiments.cost import DEFAULT_RATE, predicted_cost, predicted_measuring, predicted_seconds
 from experiments.engines import Engine, WorkerKilledError, as_engine
+from experiments.measuring import make_calls, measure_call
 from experiments.probing import train_planned
 from experiments.records import root_hash, select, settled
 from experiments.rows import failed_rows, make_rows, provenance
-from experiments.sharing import Claim, check_sight, offer
+from experiments.sharing import Claim, Sight, check_sight, offer
 from experiments.spec import Study, Sweep, Trial, rule_hash
 from experiments.store import Store
 from experiments.tasks import make_task, stack_members
-from sim.population import Results, train_population
+from sim.member import Results
+from sim.population import train_population
 
 SETTLED = ("identity", "status")  # the columns that say what is done
 READ_ATTEMPTS = 60  # a second each; network file systems keep a folder's listing for up to a minute
@@ -97,7 +101,11 @@ def run_job(job: Job, store_path: str, train: Train = train_batch) -> list[Outco
     done = settled(store.read(job.study, SETTLED).table) if job.claim.was_taken(store.path) else {}
     outcomes: list[Outcome] = [(t.identity, done[t.identity], False) for t in trials if t.identity in done]
     todo = tuple(trial for trial in trials if trial.identity not in done)
-    if todo:
+    if todo and todo[0].is_measured:
+        rows = measure_call(job.study, todo)
+        store.publish(job.study, rows)
+        outcomes += [(row["identity"], row["status"], True) for row in rows]
+    elif todo:
         tasks = tuple(make_task(trial) for trial in todo)
         settings = replace(tasks[0].settings, max_inputs=job.max_inputs)
         rows = run_batch(job.study, Batch(settings, todo, tasks, job.slots), store, train)
@@ -113,33 +121,71 @@ def greet() -> tuple[int, dict[str, str]]:
 def train_pending(
     study: str, trials: Sequence[Trial], pending: Sequence[str], store: Store, train: Train, engine: Engine
 ) -> Iterator[tuple[list[Outcome], float]]:
-    """Have an engine train the trials that are pending.
+    """Have an engine train the trials that are pending: populations first, then measured families, which may have an
+    engine of their own.
 
     Returns:
         after each job its outcomes, and what is left as a multiple of what was done, by predicted cost.
     """
+    calls = make_calls(trials, pending)
+    seconds = {trial.identity: predicted_measuring([trial]) for call in calls for trial in call}
+    later = sum(seconds.values()) * DEFAULT_RATE
+    call = partial(run_job, store_path=str(store.path.resolve()), train=train)
+    if len(seconds) < len(pending):
+        with _hands(engine, store) as (sight, devices, circumstances):
+            jobs, costs = deque[Job](), dict[str, float]()
+            for number, batch in enumerate(make_batches(trials, pending, devices)):
+                claim = Claim(sight, number)
+                jobs.append(Job(study, _pairs(batch.trials), batch.settings.max_inputs, batch.slots, claim))
+                costs |= {
+                    t.identity: predicted_cost(t, task) for t, task in zip(batch.trials, batch.tasks, strict=True)
+                }
+            yield from _complete(engine, call, jobs, costs, later, store, circumstances)
+    if calls:
+        with (
+            nullcontext(engine) if engine.beside is None else engine.beside() as other,
+            _hands(other, store) as (sight, _, circumstances),
+        ):
+            jobs = deque(Job(study, _pairs(part), 0, 0, Claim(sight, number)) for number, part in enumerate(calls))
+            yield from _complete(other, call, jobs, seconds, 0.0, store, circumstances)
+
+
+def _pairs(trials: Iterable[Trial]) -> tuple[Any, ...]:
+    return tuple((trial.factors, trial.seed) for trial in trials)
+
+
+@contextmanager
+def _hands(engine: Engine, store: Store) -> Iterator[tuple[Sight | None, int, dict[str, str]]]:
+    """An engine whose workers see the store: the run's word there, the most devices of a worker, and what that is."""
     with offer(store.path, engine.in_process) as sight:
         check_sight(engine, store.path, sight)
         devices, circumstances = max(engine.ask(greet), key=lambda greeting: greeting[0])
-        jobs, costs = deque[Job](), dict[str, float]()
-        for number, batch in enumerate(make_batches(trials, pending, devices)):
-            pairs = tuple((trial.factors, trial.seed) for trial in batch.trials)
-            jobs.append(Job(study, pairs, batch.settings.max_inputs, batch.slots, Claim(sight, number)))
-            costs |= {t.identity: predicted_cost(t, task) for t, task in zip(batch.trials, batch.tasks, strict=True)}
-        total = sum(costs.values())
-        call = partial(run_job, store_path=str(store.path.resolve()), train=train)
-        for job, result in engine.complete(call, jobs):
-            if isinstance(result, WorkerKilledError):
-                if len(job.trials) > 1:  # one of them did it: each alone
-                    jobs.extendleft(job._replace(trials=(pair,), slots=1) for pair in reversed(job.trials))
-                    continue
-                rows = failed_rows(study, [Trial(*pair) for pair in job.trials], result, circumstances)
-                store.publish(study, rows)
-                result = [(row["identity"], row["status"], True) for row in rows]
-            for identity, _, _ in result:
-                del costs[identity]
-            left = sum(costs.values())
-            yield result, left / (total - left)
+        yield sight, devices, circumstances
+
+
+def _complete(
+    engine: Engine,
+    call: Callable[[Job], list[Outcome]],
+    jobs: deque[Job],
+    costs: dict[str, float],
+    later: float,
+    store: Store,
+    circumstances: Mapping[str, str],
+) -> Iterator[tuple[list[Outcome], float]]:
+    """Have an engine do jobs whose trials have these costs; `later` is the cost of what comes after them."""
+    done, total = 0.0, sum(costs.values()) + later
+    for job, result in engine.complete(call, jobs):
+        if isinstance(result, WorkerKilledError):
+            if len(job.trials) > 1:  # one of them did it: each alone
+                jobs.extendleft(job._replace(trials=(pair,), slots=1) for pair in reversed(job.trials))
+                continue
+            rows = failed_rows(job.study, [Trial(*pair) for pair in job.trials], result, circumstances)
+            store.publish(job.study, rows)
+            result = [(row["identity"], row["status"], True) for row in rows]
+        for identity, _, _ in result:
+            done += costs.pop(identity)
+        left = total - done if costs else later  # exactly nothing at the end, whatever the sums were rounded to
+        yield result, left / done
 
 
 def read_back(study: str, trials: Sequence[Trial], store: Store, outcomes: Sequence[Outcome]) -> pa.Table:
@@ -189,6 +235,7 @@ def execute(
     before = settled(store.read(study, SETTLED).table)
     pending = [trial.identity for trial in trials if trial.identity not in before]
     predicted = predicted_seconds(make_batches(trials, pending, 1), store) if pending else 0.0
+    predicted += predicted_measuring(trial for trial in trials if trial.identity not in before) / num_cores()
     outcomes: list[Outcome] = []
     if pending:
         for result, left in train_pending(study, trials, pending, store, train, chosen):

@@ -21,6 +21,7 @@ from experiments.factors import (
     applying_factors,
     get_factor,
 )
+from experiments.families.registry import FAMILIES
 
 __all__ = ["ALGORITHM_VERSION", "FACTORS", "Factor", "Study", "Sweep", "Trial", "UsageError", "rule_hash"]
 
@@ -70,9 +71,16 @@ class Trial:
         """The same hash over what sets the images alone: networks of one cell share their data bit for bit, and a
         relabelling renames the maps of the very same images."""
         values = dict(self.factors)
-        names = {"generator", "inputs", "test_items", *GENERATOR_FACTORS[values["generator"]]} - {"relabelled"}
+        names = {"generator", *GENERATOR_FACTORS[values["generator"]]} - {"relabelled"}
+        if values["generator"] not in FAMILIES:
+            names |= {"inputs", "test_items"}
         data = {name: value for name, value in values.items() if name in names}
         return _digest({"version": ALGORITHM_VERSION, "data": data, "seed": self.seed})
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether a measured family gives the result, and not a population of networks."""
+        return dict(self.factors)["generator"] in FAMILIES
 
     @property
     def factors_json(self) -> str:
@@ -86,6 +94,8 @@ class Trial:
         The head is named where an image has several labels; a shared head is the usual one on a convolutional trunk.
         """
         values = dict(self.factors)
+        if values["generator"] in FAMILIES:
+            return "/".join(str(values[name]) for name in FAMILIES[values["generator"]].arm)
         label = str(values["network"]) + str(values.get("receptive_field", ""))
         usual = "shared" if "receptive_field" in values else None
         if _has_several_units(values) and "head" in values and values["head"] != usual:
@@ -141,6 +151,11 @@ def _complete(cell: dict[str, Any], resolve: Resolve) -> dict[str, Any]:
         raise UsageError(f"outputs must be <= 10 for digits, got {cell['outputs']}")
     if cell.get("field") == "ising" and cell["labels"] != 2:
         raise UsageError(f"labels must be 2 for field ising, got {cell['labels']}")
+    if cell["generator"] in FAMILIES:
+        missing = [name for name, value in cell.items() if value is None]
+        if missing:
+            raise UsageError(f"{missing[0]} must be set: {cell['generator']} has no recipe for it")
+        return cell
     if "head" in cell:
         several, convolutional = _has_several_units(cell), "receptive_field" in cell
         if cell["head"] is None:
@@ -195,11 +210,10 @@ def _listed(factors: Mapping[str, tuple[Any, ...]], name: str) -> tuple[Any, ...
 
 def _applies(name: str, factors: Mapping[str, tuple[Any, ...]]) -> bool:
     get_factor(name)
-    if name in CONDITIONS and CONDITIONS[name][1] not in _listed(factors, CONDITIONS[name][0]):
-        return False
+    conditional = name in CONDITIONS and CONDITIONS[name][1] not in _listed(factors, CONDITIONS[name][0])
     pairs = itertools.product(_listed(factors, "generator"), _listed(factors, "network"))
     own = "inputs" if name == "inputs_per_output" else name
-    return any(own in applying_factors(*pair) for pair in pairs)
+    return any(own in applying_factors(*pair) and (pair[0] in FAMILIES or not conditional) for pair in pairs)
 
 
 class Sweep:
@@ -268,7 +282,9 @@ class Sweep:
                 yield {
                     name: value
                     for name, value in cell.items()
-                    if name not in CONDITIONS or cell[CONDITIONS[name][0]] == CONDITIONS[name][1]
+                    if generator in FAMILIES
+                    or name not in CONDITIONS
+                    or cell[CONDITIONS[name][0]] == CONDITIONS[name][1]
                 }
 
     def trials(self, resolve: Resolve | None = None) -> list[Trial]:

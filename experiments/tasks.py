@@ -16,8 +16,8 @@ from sim.generators.blocks import BlocksSpec
 from sim.generators.codebook import CodebookSpec
 from sim.generators.fields import FieldsSpec
 from sim.generators.registry import GENERATORS
+from sim.member import Member, Settings
 from sim.networks.registry import NetworkSettings
-from sim.population import Member, Settings
 from sim.training import Recipe, TrainSettings
 from sim.types import Generator
 

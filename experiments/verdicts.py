@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from experiments.records import RANK_COLUMNS
+from experiments.records import RANK_COLUMNS, spread
 from experiments.spec import Study, rule_hash
 from experiments.studies.common import Columns
 
@@ -24,6 +24,7 @@ def to_columns(table: pa.Table) -> dict[str, np.ndarray[Any, Any]]:
         [1.0, nan]
     """
     columns: dict[str, np.ndarray[Any, Any]] = {}
+    table = spread(table)
     if "keep_ranks" in table.column_names:
         table = table.filter(pa.array([not kept for kept in table["keep_ranks"].to_pylist()], pa.bool_()))
         table = table.drop_columns([name for name in RANK_COLUMNS if name in table.column_names])

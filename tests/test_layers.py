@@ -22,10 +22,13 @@ ORDER = (
     ("sim.networks",),
     ("sim.training",),
     ("sim.memory",),
+    ("sim.member",),
     ("sim.population",),
     ("sim.segmentation",),
     ("sim.analysis",),
     ("sim.testing",),
+    ("experiments.factor",),
+    ("experiments.families",),
     ("experiments.factors",),
     ("experiments.spec",),
     ("experiments.records",),
@@ -40,13 +43,15 @@ ORDER = (
     ("experiments.tasks",),
     ("experiments.probing",),
     ("experiments.limits",),
+    ("experiments.measures",),
     ("experiments.recipes",),
     ("experiments.cost",),
     ("experiments.batches",),
     ("experiments.rows",),
+    ("experiments.measuring",),
     ("experiments.runner",),
     ("experiments.selftest",),
-    ("experiments.explaining", "experiments.replaying", "experiments.selfcheck"),
+    ("experiments.explaining", "experiments.replaying", "experiments.rescoring", "experiments.selfcheck"),
     ("experiments.studies",),
     ("experiments.verdicts",),
     ("experiments.own_data",),
@@ -69,7 +74,7 @@ LATE = {
     ("experiments.recipes", "experiments.runner"): "tuning trains; looking a recipe up does not",
     ("experiments.engines", "experiments.clusters"): "Dask is loaded where it is asked for only",
 }
-TRAINING_SIDE = ("sim.generators", "sim.learners", "sim.networks", "sim.training", "sim.population")
+TRAINING_SIDE = ("sim.generators", "sim.learners", "sim.networks", "sim.training", "sim.member", "sim.population")
 
 
 def inside(module: str, names: Iterable[str]) -> bool:
@@ -181,7 +186,7 @@ def test_theory_and_training_never_import_each_other(imports):
 
     assert crossing(["sim.theory"], TRAINING_SIDE) == set()
     assert crossing(TRAINING_SIDE, ["sim.theory"]) == set()
-    assert crossing(["paper_figures"], ["sim.training", "sim.population", "experiments.runner"]) == set()
+    assert crossing(["paper_figures"], ["sim.training", "sim.member", "sim.population", "experiments.runner"]) == set()
 
 
 @pytest.mark.parametrize(
@@ -189,10 +194,11 @@ def test_theory_and_training_never_import_each_other(imports):
     [
         # theory and analysis are NumPy and SciPy in float64: an independent second code
         ("jax", ("sim.types", "sim.generators", "sim.metrics", "sim.learners", "sim.networks", "sim.training",
-                 "sim.memory", "sim.population", "sim.segmentation", "sim.testing", "experiments.data",
+                 "sim.memory", "sim.member", "sim.population", "sim.segmentation", "sim.testing", "experiments.data",
                  "experiments.tasks", "experiments.probing", "experiments.cost", "experiments.batches",
-                 "experiments.rows", "experiments.runner",
-                 "experiments.replaying", "experiments.selfcheck", "experiments.cache", "experiments.selftest.child",
+                 "experiments.rows", "experiments.runner", "experiments.measures",
+                 "experiments.replaying", "experiments.rescoring", "experiments.selfcheck", "experiments.cache",
+                 "experiments.selftest.child",
                  *COMPOSITION_ROOT, "paper_figures", "benchmarks")),
         ("flax", ("sim.networks", "benchmarks")),
         ("optax", ("sim.training", "benchmarks")),

@@ -9,7 +9,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from experiments.spec import Sweep
 from experiments.tasks import make_task, stack_members
-from sim.population import make_member
+from sim.member import make_member
 
 PLATFORMS = ("cuda", "tpu")
 FIELDS = {"generator": "fields", "field": "independent", "rows": 2, "columns": 3, "labels": 2, "inputs": 16}

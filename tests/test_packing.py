@@ -22,7 +22,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from experiments.spec import Sweep
 from experiments.tasks import make_task, stack_members
-from sim.population import draw_member, make_member
+from sim.member import draw_member, make_member
 
 ROOT = Path(__file__).resolve().parents[1]
 TEST_ITEMS, STEPS = 400, 300

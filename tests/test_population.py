@@ -9,12 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import sim.member
 from sim import population
 from sim.generators.blocks import BLOCKS, BlocksSpec
 from sim.generators.codebook import CODEBOOK, CodebookSpec
 from sim.generators.label_maps import map_index
+from sim.member import Member, Settings, in_chunks
 from sim.networks.registry import Network, NetworkSettings
-from sim.population import Member, Settings, in_chunks, train_population
+from sim.population import train_population
 from sim.training import Recipe, TrainSettings
 
 SIDES = (2, 4)
@@ -139,7 +141,7 @@ def test_idle_slots_take_no_training_steps(monkeypatch):
 def test_the_population_lowers_for_accelerators():
     """No GPU or TPU is here; that the program can be lowered for one is all that can be tested."""
     stacked = pick(members(), [0, 1])
-    run = jax.jit(lambda members: jax.lax.map(population.make_member(SETTINGS), members, batch_size=2))
+    run = jax.jit(lambda members: jax.lax.map(sim.member.make_member(SETTINGS), members, batch_size=2))
     traced = run.trace(stacked)
     for platform in ("cuda", "tpu"):
         text = traced.lower(lowering_platforms=(platform,)).as_text()
@@ -158,7 +160,7 @@ def test_a_population_without_room_is_refused(arguments, message):
 
 @pytest.mark.parametrize("rows", [1, 6, 7, 20])
 def test_answers_in_chunks_are_those_of_the_whole(monkeypatch, rows):
-    monkeypatch.setattr(population, "EVALUATION_CHUNK", 7)
+    monkeypatch.setattr(sim.member, "EVALUATION_CHUNK", 7)
     values = np.arange(2.0 * rows, dtype=np.float32).reshape(rows, 2)
     doubled, summed = in_chunks(lambda chunk: (2 * chunk[0], chunk[1].sum(axis=1)), (values, values))
     np.testing.assert_array_equal(doubled, 2 * values)
@@ -176,7 +178,7 @@ def test_a_network_answers_with_label_maps_and_never_with_a_padded_class(head):
     right = np.asarray(map_index(labels, 3))[:, None] if jway else labels
     logits = 5.0 * np.asarray(jax.nn.one_hot(right, settings.classes))
     logits[..., 9 if jway else 3 :] = 100.0
-    answer = population._predict(settings, lambda images: jnp.asarray(logits), images, labels, spec, BLOCKS)
+    answer = sim.member._predict(settings, lambda images: jnp.asarray(logits), images, labels, spec, BLOCKS)
     np.testing.assert_array_equal(answer.joint, labels)
     np.testing.assert_array_equal(answer.marginal, labels)
     np.testing.assert_array_equal(answer.targets, right)
@@ -199,15 +201,15 @@ def test_keeping_ranks_changes_no_score(together, ranked):
 
 def test_ranks_count_what_the_accuracy_counts(ranked):
     """All others beaten = right, but for ties for the first place, which are lost here; none in these 800 answers."""
-    for member, outputs in enumerate([4, 8, 16, 5]):
-        label, beaten, margin = (values[member] for values in ranked.ranks)
+    for index, outputs in enumerate([4, 8, 16, 5]):
+        label, beaten, margin = (values[index] for values in ranked.ranks)
         there = label >= 0
-        assert there.sum() == ranked.test.test_items[member]
+        assert there.sum() == ranked.test.test_items[index]
         assert (label[there] < outputs).all()
         assert ((beaten >= 0) & (beaten < outputs)).all()
         np.testing.assert_array_equal(beaten[there] == outputs - 1, margin[there] > 0)
         right = np.mean(beaten[there] == outputs - 1)
-        assert right == pytest.approx(ranked.test.exact_match[member], abs=1e-6)  # a float32 mean
+        assert right == pytest.approx(ranked.test.exact_match[index], abs=1e-6)  # a float32 mean
 
 
 def test_ranks_are_those_of_the_logits():
@@ -218,7 +220,7 @@ def test_ranks_are_those_of_the_logits():
     settings = Settings(CODEBOOK, NETWORK, max_inputs=64, test_items=120, training=TrainSettings(16), keep_ranks=True)
     member = jax.tree.map(lambda leaf: leaf[1], members())
     seen = {}
-    make_train_on = population.make_train_on
+    make_train_on = sim.member.make_train_on
 
     def remember(apply, static):
         def train(*arguments):
@@ -229,8 +231,8 @@ def test_ranks_are_those_of_the_logits():
 
     def whole(one):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(population, "make_train_on", remember)
-            results = population.make_member(settings)(one)
+            patch.setattr(sim.member, "make_train_on", remember)
+            results = sim.member.make_member(settings)(one)
         world_key, image_key = jax.random.split(one.data_key)
         world = CODEBOOK.make_world(world_key, one.spec)
         indices = jnp.asarray(one.num_inputs, jnp.int32) + jnp.arange(120)
@@ -253,8 +255,8 @@ def test_ranks_pass_over_padding_and_lose_ties():
     """Three classes of four: the padded one is neither beaten nor a rival, and an equal one is not beaten."""
     table = np.log(np.array([[[0.2, 0.2, 0.6, 1e-9]], [[0.4, 0.4, 0.2, 1e-9]], [[0.1, 0.2, 0.7, 1e-9]]], np.float32))
     targets = jnp.array([[2], [0], [0]])
-    prediction = population.Prediction(jnp.asarray(table), targets, targets, targets)
-    found = population.rank_classes(prediction, jnp.int32(3), jnp.array([1.0, 1.0, 0.0]))
+    prediction = sim.member.Prediction(jnp.asarray(table), targets, targets, targets)
+    found = sim.member.rank_classes(prediction, jnp.int32(3), jnp.array([1.0, 1.0, 0.0]))
     assert found.beaten.tolist() == [2, 1, 0]
     assert found.margin.tolist()[1] == 0.0
     assert found.label.tolist() == [2, 0, -1]
@@ -271,10 +273,10 @@ def test_training_on_images_drawn_anew_is_training_on_held_images(monkeypatch):
     pixel may differ in its last bit, which 100 steps of Adam raise as another order of sums does: see `FLIPS`."""
 
     def run(held_bytes, max_steps):
-        monkeypatch.setattr(population, "HELD_BYTES", held_bytes)
-        assert population.holds_images(SETTINGS, members().spec) == bool(held_bytes)
+        monkeypatch.setattr(sim.member, "HELD_BYTES", held_bytes)
+        assert sim.member.holds_images(SETTINGS, members().spec) == bool(held_bytes)
         stacked = pick(members(max_steps), [1, 2])  # one with input noise, one without
-        return jax.jit(lambda some: jax.lax.map(population.make_member(SETTINGS), some))(stacked)
+        return jax.jit(lambda some: jax.lax.map(sim.member.make_member(SETTINGS), some))(stacked)
 
     held, anew = (run(size, 100) for size in (2**26, 0))
     np.testing.assert_array_equal(held.info.steps, anew.info.steps)
@@ -289,7 +291,7 @@ def test_images_drawn_anew_take_no_memory_that_grows_with_their_number(monkeypat
     one = pick(members(), [0])
     planned = {}
     for held in (2**26, 0):
-        monkeypatch.setattr(population, "HELD_BYTES", held)
+        monkeypatch.setattr(sim.member, "HELD_BYTES", held)
         population._jitted.cache_clear()
         population._compiled.cache_clear()
         planned[held] = population.planned_bytes(dataclasses.replace(SETTINGS, max_inputs=4**8), one, slots=2)
@@ -300,8 +302,8 @@ def test_images_drawn_anew_take_no_memory_that_grows_with_their_number(monkeypat
 
 
 def test_exact_learners_hold_their_images():
-    assert population.holds_images(Settings(CODEBOOK, "bayes", max_inputs=2**30), members().spec)
-    assert not population.holds_images(Settings(CODEBOOK, NETWORK, max_inputs=2**30), members().spec)
+    assert sim.member.holds_images(Settings(CODEBOOK, "bayes", max_inputs=2**30), members().spec)
+    assert not sim.member.holds_images(Settings(CODEBOOK, NETWORK, max_inputs=2**30), members().spec)
 
 
 def test_a_program_that_needs_more_memory_than_there_is_does_not_start(monkeypatch):

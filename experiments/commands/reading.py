@@ -48,13 +48,15 @@ def export(
         if out.endswith(".csv"):
             from pyarrow import csv
 
-            from experiments.records import RANK_COLUMNS
+            from experiments.records import RANK_COLUMNS, spread
 
-            csv.write_csv(selection.table.drop_columns(list(RANK_COLUMNS)), out)
+            csv.write_csv(spread(selection.table.drop_columns(list(RANK_COLUMNS))), out)
         else:
             from pyarrow import parquet
 
-            parquet.write_table(selection.table, out)
+            from experiments.records import spread
+
+            parquet.write_table(spread(selection.table), out)
     except OSError as error:
         raise UsageError(f"out must be a file that can be written, got {out} ({error.strerror or error})") from None
     summary = {"study": study, "rows": selection.table.num_rows, "out": out, "store": selection.name}

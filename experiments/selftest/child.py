@@ -20,7 +20,7 @@ from experiments.cache import CPU_FLAGS, enable_compilation_cache
 from experiments.runner import Batch, Train, run_trials
 from experiments.selftest.plans import STUDY, Plan
 from experiments.store import Store
-from sim.population import Results
+from sim.member import Results
 
 FILE_EVENTS = ("open", "os.rename", "os.remove", "os.mkdir", "os.scandir", "os.listdir")
 FILE_SECONDS = 0.001  # waited after a file operation is told of, so that a kill can come before it

@@ -28,7 +28,7 @@ from experiments.selftest.plans import (
 )
 from experiments.spec import Trial
 from experiments.store import Store
-from sim.population import Results
+from sim.member import Results
 
 
 class _Stop(BaseException):

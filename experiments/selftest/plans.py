@@ -9,8 +9,8 @@ import numpy as np
 
 from experiments.runner import Batch
 from experiments.spec import Sweep, Trial
+from sim.member import Results
 from sim.metrics import Scores
-from sim.population import Results
 from sim.training import TrainInfo
 
 STUDY = "selftest"

@@ -14,7 +14,7 @@ from experiments.selftest.kills import PATIENCE, receive
 from experiments.selftest.parts import Account, Part, Say
 from experiments.selftest.plans import STUDY, small_plan, train_stand_in
 from experiments.store import Store
-from sim.population import Results
+from sim.member import Results
 
 WORKERS = 2
 WORK_SECONDS = 0.1  # of a batch, so that a kill meets a worker at work

@@ -33,24 +33,33 @@ def own_and_rivals(ranks: ClassRanks) -> tuple[FloatArray, FloatArray]:
     rival[items, ranks.labels] = False
     rivals = ranks.scores[rival].reshape(len(items), -1)
     checks.require(rivals.shape[1] >= 2, "num_classes", ">= 3 for an extrapolator of scores", ranks.num_classes)
-    checks.require(bool((np.ptp(rivals, axis=1) > 0).all()), "scores", "unequal among an item's rivals", "a constant")
+    checks.require(bool((np.ptp(rivals, axis=1) > 0).any()), "scores", "unequal among an item's rivals", "a constant")
     return ranks.scores[items, ranks.labels], rivals
 
 
 def _spread(rivals: FloatArray) -> FloatArray:
-    """The smaller of standard deviation and interquartile range / 1.34, of each item's rivals."""
+    """The smaller of standard deviation and interquartile range / 1.34, of each item's rivals.
+
+    Two rivals may well tie in single precision: an item whose rivals are all equal takes the median of the others.
+
+    >>> _spread(np.array([[0.0, 1.0], [2.0, 2.0], [0.0, 1.0]])).round(2).tolist()
+    [0.37, 0.37, 0.37]
+    """
     deviation = rivals.std(axis=1, ddof=1)
     quartiles = np.quantile(rivals, [0.25, 0.75], axis=1)
     middle = (quartiles[1] - quartiles[0]) / 1.34
-    return np.where(middle > 0, np.minimum(deviation, middle), deviation)
+    spread = np.where(middle > 0, np.minimum(deviation, middle), deviation)
+    equal = np.ptp(rivals, axis=1) == 0  # their deviation may be a rounding above zero
+    return np.where(equal, np.median(spread[~equal]), spread)
 
 
-def _cross_validated_factor(rivals: FloatArray) -> float:
+def _cross_validated_factor(rivals: FloatArray, spread: FloatArray) -> float:
     """The bandwidth factor of least squares cross-validation, shared by all items."""
     number = rivals.shape[1]
-    some = rivals[np.linspace(0, len(rivals) - 1, CROSS_VALIDATED_ITEMS).astype(int)]
+    chosen = np.linspace(0, len(rivals) - 1, CROSS_VALIDATED_ITEMS).astype(int)
+    some = rivals[chosen]
     first, second = np.triu_indices(number, 1)
-    gaps = ((some[:, first] - some[:, second]) / _spread(some)[:, None]) ** 2
+    gaps = ((some[:, first] - some[:, second]) / spread[chosen, None]) ** 2
     losses = []
     for width in BANDWIDTH_FACTORS * number**-0.2:
         wide = np.exp(-gaps / (4 * width**2)).sum(axis=1) / (np.sqrt(4 * np.pi) * width)
@@ -84,8 +93,9 @@ def kde(ranks: ClassRanks, k: FloatArray, bandwidth: str = "normal_reference") -
     """
     checks.require_one_of("bandwidth", bandwidth, BANDWIDTHS)
     own, rivals = own_and_rivals(ranks)
-    factor = 0.9 if bandwidth == "normal_reference" else _cross_validated_factor(rivals)
-    width = factor * _spread(rivals) * rivals.shape[1] ** -0.2
+    spread = _spread(rivals)
+    factor = 0.9 if bandwidth == "normal_reference" else _cross_validated_factor(rivals, spread)
+    width = factor * spread * rivals.shape[1] ** -0.2
     lost = special.ndtr((rivals - own[:, None]) / width[:, None]).mean(axis=1)
     log_won = np.log1p(-np.minimum(lost, 1 - 1e-16))
     return np.exp(np.multiply.outer(np.asarray(k, dtype=np.float64) - 1, log_won)).mean(axis=1)

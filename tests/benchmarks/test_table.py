@@ -18,8 +18,8 @@ from benchmarks.summary import facts, rows_of
 from benchmarks.workloads import STUDY, WORKLOADS, Workload, kernel_shapes, steps_a_second
 from experiments import cli
 from experiments.runner import train_batch
+from sim.member import make_member
 from sim.networks.registry import Network
-from sim.population import make_member
 
 TINY = Workload("tiny", "mlp", (2, 2), 4, 1, 4, 4, 16, 2, 50)
 PEAK = {"flops": 1e11, "kernel": "made up", "without": []}

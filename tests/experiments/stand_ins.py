@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from sim.member import Results
 from sim.metrics import Scores
-from sim.population import Results
 from sim.training import TrainInfo
 
 

@@ -19,7 +19,7 @@ from experiments.runner import make_batches
 from experiments.spec import Study, Sweep
 from experiments.store import Store
 from experiments.tasks import make_task, stack_members
-from sim.population import make_member
+from sim.member import make_member
 
 SWEEP = Sweep(generator="codebook", network=["bayes", "linear"], outputs=[4, 8], inputs=16, max_steps=[200, 400],
               seeds=2, learning_rate=0.01, weight_decay=0.0, input_noise=0.0, test_items=100)  # fmt: skip

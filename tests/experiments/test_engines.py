@@ -10,11 +10,13 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from functools import partial
 from multiprocessing import get_context
 
+import jax
 import numpy as np
 import pytest
 from stand_ins import dying, executions, greedy, made_up, noting
 
 from experiments import batches, engines, runner, sharing
+from experiments.cache import num_cores
 from experiments.engines import (
     Engine,
     EngineLostError,
@@ -23,6 +25,7 @@ from experiments.engines import (
     as_engine,
     check_engine,
     open_engine,
+    open_processes,
 )
 from experiments.records import root_hash, to_rows
 from experiments.runner import execute, run_trials
@@ -413,3 +416,19 @@ def test_a_question_waits_for_a_worker(monkeypatch):
     gone = Engine("gone", LocalExecutor(), width=lambda: 0, everywhere=lambda *_: [])
     with pytest.raises(EngineLostError, match=r"engine gone was lost \(TimeoutError: no worker for 0.2 s\)"):
         gone.ask(abs, -3)
+
+
+# --- processes for measured families
+def test_each_process_of_the_pool_has_a_device_of_its_own():
+    with open_engine("local") as engine:
+        assert engine.in_process
+        with engine.beside() as pool:
+            assert (pool.name, pool.in_process, pool.width()) == ("local", False, num_cores())
+            assert pool.ask(jax.local_device_count) == [1]
+            found = dict(pool.complete(abs, deque([-1, 2, -3])))
+    assert found == {-1: 1, 2: 2, -3: 3}
+
+
+def test_a_process_that_dies_ends_the_run_in_one_line():
+    with open_processes(1) as pool, pytest.raises(EngineLostError, match="the same command goes on from there"):
+        list(pool.complete(os._exit, deque([1])))

@@ -20,8 +20,8 @@ from experiments.store import COMMITTED, Store
 from experiments.studies.registry import STUDIES
 from experiments.tasks import make_task
 from experiments.verdicts import to_columns
+from sim.member import Ranks, Results
 from sim.metrics import Scores
-from sim.population import Ranks, Results
 from sim.training import TrainInfo
 
 RANKED = [name for name in STUDIES if name in ("codebook", "digits")]

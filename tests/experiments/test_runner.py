@@ -16,8 +16,8 @@ from experiments.records import COLUMNS, root_hash, to_rows
 from experiments.runner import make_batches, run, run_batch, run_study, run_trials
 from experiments.spec import Study, Sweep, UsageError, rule_hash
 from experiments.store import Store
+from sim.member import Results
 from sim.metrics import Scores
-from sim.population import Results
 from sim.training import TrainInfo
 
 TASK = {"generator": "codebook", "dimension": 8, "outputs": [4, 8], "inputs": [16, 32], "test_items": 100}

@@ -9,12 +9,12 @@ import pytest
 from jax import lax
 
 from sim.generators.scenes import SCENES, ScenesSpec
+from sim.member import Member, Settings, make_member
 from sim.networks.classifiers import maxout
 from sim.networks.convolution import convolve
 from sim.networks.pooling import dense_maximum, interleaved, pool_max, unfold, upsample
 from sim.networks.registry import CLASSIFIERS, PIXELWISE, POOLED, Network, NetworkSettings, num_parameters
 from sim.networks.windows import window_kernels
-from sim.population import Member, Settings, make_member
 from sim.training import Recipe, TrainSettings
 
 RNG = np.random.default_rng(0)

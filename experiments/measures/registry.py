@@ -1,0 +1,17 @@
+"""How each measured family is measured: trials -> their scores. Loaded where trials run, one family at a time."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from experiments.spec import Trial
+
+Measure = Callable[[Sequence[Trial]], list[dict[str, Any]]]
+
+
+def measure_of(family: str) -> Measure:
+    """The function that measures a family's trials.
+
+    Raises:
+        KeyError: no such family.
+    """
+    raise KeyError(family)
