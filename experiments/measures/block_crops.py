@@ -19,7 +19,7 @@ from sim.learners import LEARNERS
 from sim.metrics import score_by_posterior
 from sim.networks.chains import ChainNetwork, ChainSettings
 from sim.networks.registry import Network, NetworkSettings
-from sim.population import in_chunks
+from sim.member import in_chunks
 from sim.theory.crops import crop_accuracy
 from sim.training import Recipe, TrainSettings, make_train_on
 from sim.types import Array, Key

@@ -19,7 +19,7 @@ from sim.learners import LEARNERS
 from sim.metrics import score_by_posterior, weighted_mean
 from sim.networks.chains import ChainNetwork, ChainSettings, radial_basis
 from sim.networks.heads import mask_classes
-from sim.population import in_chunks
+from sim.member import in_chunks
 from sim.theory.ceilings import pixel_accuracy
 from sim.training import Recipe, TrainSettings, make_train
 from sim.types import Array, Key

@@ -14,4 +14,12 @@ def measure_of(family: str) -> Measure:
     Raises:
         KeyError: no such family.
     """
+    if family == "label_chains":
+        from experiments.measures import label_chains
+
+        return label_chains.measure
+    if family == "block_crops":
+        from experiments.measures import block_crops
+
+        return block_crops.measure
     raise KeyError(family)
