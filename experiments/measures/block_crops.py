@@ -16,10 +16,10 @@ from experiments.spec import Trial
 from experiments.tasks import bucket
 from sim.generators.fields import FIELDS, FieldsSpec
 from sim.learners import LEARNERS
+from sim.member import in_chunks
 from sim.metrics import score_by_posterior
 from sim.networks.chains import ChainNetwork, ChainSettings
 from sim.networks.registry import Network, NetworkSettings
-from sim.member import in_chunks
 from sim.theory.crops import crop_accuracy
 from sim.training import Recipe, TrainSettings, make_train_on
 from sim.types import Array, Key

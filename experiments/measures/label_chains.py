@@ -16,10 +16,10 @@ from experiments.spec import Trial
 from experiments.tasks import bucket
 from sim.generators.fields import FIELDS, FieldsSpec
 from sim.learners import LEARNERS
+from sim.member import in_chunks
 from sim.metrics import score_by_posterior, weighted_mean
 from sim.networks.chains import ChainNetwork, ChainSettings, radial_basis
 from sim.networks.heads import mask_classes
-from sim.member import in_chunks
 from sim.theory.ceilings import pixel_accuracy
 from sim.training import Recipe, TrainSettings, make_train
 from sim.types import Array, Key

@@ -8,12 +8,13 @@ its ceiling does. At equal log J the two routes are far apart, so J does not set
 its ceiling grows with L where images are few.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.ranking import Search
 from experiments.recipes import TUNING_SEEDS
 from experiments.spec import Study, Sweep
 from experiments.studies.common import EXPLORATORY_LEVEL, Columns, Mask, chosen, take, usual_variant, verdict
@@ -25,6 +26,7 @@ from sim.types import FloatArray
 CLAIM = '"J = L^(M x N)": with more labels, as with more pixels, the accuracy falls'
 SPACING, RANGE = 2.0, 6.0  # of neighbouring labels on one route; of the outermost ones on the other; they meet at L = 4
 CHANGE, AGREE, FALL = 0.03, 0.05, -0.10
+LEAST_EXACT_MATCH = 0.05  # of a ceiling: below it exact match is too rare to be compared
 EQUIVALENCE_LEVEL = 2 * EXPLORATORY_LEVEL - 1  # two one-sided tests at 5%
 NETWORKS = {"conv/64": "shared weights, seven pixels", "linear/64": "softmax regression on each pixel by itself"}
 SCALAR = "conv/1"  # the grey value itself instead of basis functions
@@ -32,28 +34,28 @@ CLAIM_ARM = "conv/64"
 
 RULE = """Scales: chance-normalised accuracy (A - 1/L)/(1 - 1/L), and rho = (A - 1/L)/(C - 1/L). A is scored by the
 exact posterior of the test rows; C is that posterior's own accuracy on the same rows, for softmax regression the exact
-accuracy of one pixel. Every seed's value is its mean over T; contrasts are the largest L against the smallest (Welch,
+accuracy of one pixel. Rows of T = 16 pixels decide; contrasts are the largest L against the smallest (Welch over seeds,
 95%). Routes: spacing of neighbouring labels fixed at 2 noise deviations; or the whole range fixed at 6.
 Per network and number of images I: supported if chance-normalised accuracy falls on both routes (upper bounds < 0) and
 the routes agree within .05 (TOST at 5%) at every L > 4, where both have the same log J; refuted if rho does not change
 at fixed separation (TOST at 5% within .03) and chance-normalised accuracy falls by more than .10 at fixed range (upper
 bound < -.10); else undecided.
 Overall, for the convolution: supported or refuted if so at every I; conditional if refuted at the largest I and at all
-above some I, and not at others, or supported at the smallest and refuted at the largest; else undecided. Exact match is
-shown where its ceiling is > .05 and enters no verdict.
+above some I, and not at others, or supported at the smallest and refuted at the largest; else undecided. Exact match of
+the whole row is shown where its ceiling (hits of the most probable row) is > .05, and enters no verdict; nor do rows of
+32 pixels, whose J is the square, four times the steps, twice the width and the grey value itself as input.
 Safety: no network beats the paired exact posterior in hits (one-sided t, Holm at .001), else every row is undecided."""
 
 BASE: dict[str, Any] = {
     "generator": "label_chains", "stay": 0.9, "noise": 1.0, "width": 32, "batch_size": 16, "grey_channels": 64,
 }  # fmt: skip
 STEPS, TEST_ITEMS = 16_000, 2000
-LABELS, IMAGES, LENGTHS = (2, 4, 16, 32), (64, 512, 4096), (16, 32)
-# (network, basis functions) -> I -> learning rate, weight decay, input noise. Chosen by hand from leading candidates
-# of a grid like `TUNING` (without L = 2 at fixed range), ranked for each L apart: not yet the winner pooled as by
-# `experiments.measures.tuning.rank_recipes(sweep, ("network", "inputs"), "expected_accuracy")`.
+LABELS, IMAGES, LENGTH, LONGER = (2, 4, 16, 32), (64, 512), 16, 32
+# (network, basis functions) -> I -> learning rate, weight decay, input noise: the best of `SEARCHES`, by
+# `experiments.ranking.rank_recipes`
 RECIPES: Mapping[tuple[str, int], Mapping[int, tuple[float, float, float]]] = {
-    ("conv", 64): {64: (0.01, 1.0, 0.4), 512: (0.003, 0.1, 0.4), 4096: (0.003, 0.0, 0.0)},
-    ("linear", 64): {64: (0.003, 0.0, 0.0), 512: (0.001, 0.0, 0.0), 4096: (0.001, 0.0, 0.0)},
+    ("conv", 64): {64: (0.01, 1.0, 0.4), 512: (0.003, 0.1, 0.4)},
+    ("linear", 64): {64: (0.003, 0.0, 0.0), 512: (0.001, 0.0, 0.0)},
     ("conv", 1): {512: (0.01, 0.0, 0.0)},
 }
 
@@ -63,11 +65,17 @@ def spacings(labels: int) -> list[float]:
     return [SPACING, RANGE / (labels - 1)]
 
 
-TUNING = tuple(
-    Sweep(**BASE, columns=16, network=["conv", "linear"], inputs=list(IMAGES), labels=labels, max_steps=6000,
-          spacing=spacings(labels), test_items=1000, seeds=TUNING_SEEDS, learning_rate=[1e-3, 3e-3, 1e-2],
-          weight_decay=[0.0, 0.1, 1.0], input_noise=[0.0, 0.4, 0.8])
-    for labels in (2, 32)
+GRID: dict[str, Any] = {
+    "learning_rate": [1e-3, 3e-3, 1e-2], "weight_decay": [0.0, 0.1, 1.0, 3.0], "input_noise": [0.0, 0.4],
+    "max_steps": 4000, "test_items": 1000, "seeds": TUNING_SEEDS, "columns": LENGTH,
+}  # fmt: skip
+# one grid for all; L = 2 at fixed range is left out, because every recipe is right there
+ENDS: tuple[dict[str, Any], ...] = ({"labels": 2, "spacing": SPACING}, {"labels": 32, "spacing": spacings(32)})
+SEARCHES = tuple(
+    Search([Sweep(**{**BASE, **GRID, **ends, **arm}) for ends in ENDS], ("network", "grey_channels", "inputs"),
+           "expected_accuracy")
+    for arm in ({"network": ["conv", "linear"], "inputs": list(IMAGES)},
+                {"network": "conv", "grey_channels": 1, "inputs": 512})
 )  # fmt: skip
 
 
@@ -76,38 +84,46 @@ def _cell(network: str, labels: int, inputs: int, **others: Any) -> Sweep:
     channels = others.get("grey_channels", BASE["grey_channels"])
     known = RECIPES[network, channels]
     rate, decay, noise = known[min(known, key=lambda images: abs(np.log(images / inputs)))]
-    usual = {"columns": list(LENGTHS), "max_steps": STEPS, "test_items": TEST_ITEMS, "spacing": spacings(labels)}
+    usual = {"columns": LENGTH, "max_steps": STEPS, "test_items": TEST_ITEMS, "spacing": spacings(labels)}
     numbers = {"learning_rate": rate, "weight_decay": decay, "input_noise": noise}
     return Sweep(**{**BASE, **usual, **numbers, "network": network, "labels": labels, "inputs": inputs, **others})
 
 
-def _main(seeds_ends: int, seeds: int, **others: Any) -> tuple[Sweep, ...]:
+def _main(seeds_ends: int, seeds: int, images: Sequence[int] = IMAGES, **others: Any) -> tuple[Sweep, ...]:
     return tuple(
-        _cell(network, labels, inputs, seeds=seeds_ends if labels in (LABELS[0], LABELS[-1]) else seeds,
-              **{"columns": lengths, **others})
-        for network, lengths in (("conv", list(LENGTHS)), ("linear", LENGTHS[0]))
-        for inputs in IMAGES for labels in LABELS
+        _cell(network, labels, inputs, seeds=seeds_ends if labels in (LABELS[0], LABELS[-1]) else seeds, **others)
+        for network in ("conv", "linear") for inputs in images for labels in LABELS
     )  # fmt: skip
 
 
-ROBUSTNESS = (
-    *(_cell("conv", labels, 512, columns=16, seeds=4, max_steps=4 * STEPS) for labels in (2, 32)),
-    *(_cell("conv", labels, 512, columns=16, seeds=4, width=128) for labels in (2, 32)),
-    *(_cell("conv", labels, 512, columns=16, seeds=4, grey_channels=1) for labels in LABELS),
-)
+CONTROLS: Mapping[str, Mapping[str, Any]] = {
+    "rows twice as long (J squared)": {"columns": LONGER},
+    "four times the steps": {"max_steps": 4 * STEPS},
+    "twice the width": {"width": 2 * BASE["width"]},
+    "the grey value itself as input": {"grey_channels": 1},
+}
+CONTROL_IMAGES = 512
+_CONTROLS = tuple(
+    _cell("conv", labels, CONTROL_IMAGES, seeds=4, spacing=SPACING, **change)
+    for change in CONTROLS.values() for labels in (LABELS[0], LABELS[-1])
+)  # fmt: skip
 
 PRESETS = {
-    "smoke": tuple(
-        _cell("conv", labels, 64, columns=16, seeds=4, max_steps=1000, test_items=300) for labels in (2, 8)
-    ),
-    "laptop": (*_main(10, 4), *ROBUSTNESS),
-    "paper": (*_main(10, 10, columns=[16, 32, 80], max_steps=4 * STEPS), *ROBUSTNESS),
-}  # fmt: skip
+    "smoke": tuple(_cell("conv", labels, 64, seeds=4, max_steps=1000, test_items=300) for labels in (2, 8)),
+    "laptop": (*_main(10, 4), *_CONTROLS),
+    "paper": (*_main(20, 20, (64, 512, 4096), columns=[16, 32, 80]), *_CONTROLS),
+}
 
 
-def main_rows(columns: Columns, **wanted: Any) -> dict[str, Any]:
-    """The finished rows of the main arms of `label_chains`, with `route` ("fixed", "range" or "both") attached."""
-    rows = take(columns, chosen(columns, generator="label_chains", **wanted) & usual_variant(columns))
+def main_rows(columns: Columns) -> dict[str, Any]:
+    """The finished rows of `label_chains` that decide, with `route` ("fixed", "range" or "both") and `own_rho`."""
+    rows = all_rows(columns)
+    return take(rows, (rows["columns"].astype(int) == LENGTH) & usual_variant(rows))
+
+
+def all_rows(columns: Columns) -> dict[str, Any]:
+    """The finished rows of `label_chains`, controls too, with `route` and `own_rho`, of the arm's own ceiling."""
+    rows = take(columns, chosen(columns, generator="label_chains"))
     labels, spacing = rows["labels"].astype(float), rows["spacing"].astype(float)
     fixed, ranged = np.isclose(spacing, SPACING), np.isclose(spacing * (labels - 1), RANGE)
     route = np.where(fixed & ranged, "both", np.where(fixed, "fixed", np.where(ranged, "range", "other")))
@@ -117,14 +133,9 @@ def main_rows(columns: Columns, **wanted: Any) -> dict[str, Any]:
     return rows | {"route": route, "own_rho": (accuracy - chance) / (own - chance)}
 
 
-def by_seed(rows: Columns, mask: Mask, value: str) -> FloatArray:
-    """One value a seed: the mean over T, of the seeds that have every T."""
-    lengths = rows["columns"][mask].astype(int)
-    seeds = rows["seed"][mask].astype(int)
-    values = rows[value][mask].astype(float)
-    table = [[values[(seeds == seed) & (lengths == length)] for length in np.unique(lengths)]
-             for seed in np.unique(seeds)]  # fmt: skip
-    return np.array([np.mean([cell[0] for cell in cells]) for cells in table if all(len(cell) == 1 for cell in cells)])
+def values(rows: Columns, mask: Mask, value: str) -> FloatArray:
+    """The values of the seeds of one cell."""
+    return np.asarray(rows[value][mask], dtype=np.float64)
 
 
 def _on(rows: Columns, route: str, labels: int) -> Mask:
@@ -140,7 +151,7 @@ def _within(rows: Columns, labels: NDArray[np.int64]) -> bool:
     """Whether the routes agree within `AGREE` at each L where they differ."""
     gaps = []
     for number in labels[labels > 4].tolist():
-        fixed, ranged = (by_seed(rows, _on(rows, route, number), "chance_normalised") for route in ("fixed", "range"))
+        fixed, ranged = (values(rows, _on(rows, route, number), "chance_normalised") for route in ("fixed", "range"))
         gaps.append(_difference(fixed, ranged, EQUIVALENCE_LEVEL))
     return bool(gaps) and all(gap is not None and max(-gap.low, gap.high) < AGREE for gap in gaps)
 
@@ -152,6 +163,46 @@ def decide(fixed: Estimate, ranged: Estimate, rho: Estimate, agree: bool) -> str
     return "refuted" if max(-rho.low, rho.high) < CHANGE and ranged.high < FALL else "undecided"
 
 
+def exact_match_counts(rows: Columns) -> Mask:
+    """Mask of the rows whose exact match can be compared: the mean ceiling of their cell is high enough."""
+    names = ("inputs", "labels", "columns", "spacing")
+    cells, _ = group_rows({name: rows[name] for name in names}, list(names))
+    ceilings = rows["known_exact_match"].astype(float)
+    means = np.bincount(cells, weights=ceilings) / np.maximum(np.bincount(cells), 1)
+    mask: Mask = means[cells] > LEAST_EXACT_MATCH
+    return mask
+
+
+def _exact_words(rows: Columns, labels: Sequence[int]) -> str:
+    comparable, parts = exact_match_counts(rows), []
+    for route, words in (("fixed", "fixed separation"), ("range", "fixed range")):
+        for number in labels:
+            mask = _on(rows, route, number) & comparable
+            if mask.any():
+                own, most = (values(rows, mask, name).mean() for name in ("exact_match", "known_exact_match"))
+                parts.append(f"{own:.2f} of {most:.2f} at L = {number}, {words}")
+    return f" Exact match of whole rows, and its ceiling: {'; '.join(parts)}." if parts else ""
+
+
+def _control_words(columns: Columns) -> str:
+    """What each control changes in rho of the convolution with the most labels, separation fixed."""
+    rows = all_rows(columns)
+    labels = int(rows["labels"].astype(int).max())
+    cell = _on(rows, "fixed", labels)
+    main = main_rows(columns)
+    at = _on(main, "fixed", labels) & (main["arm"] == CLAIM_ARM) & (main["inputs"] == CONTROL_IMAGES)
+    usual = {**BASE, "columns": LENGTH, "max_steps": STEPS}
+    parts = []
+    for words, change in CONTROLS.items():
+        mask = cell & (rows["inputs"] == CONTROL_IMAGES) & (rows["network"] == "conv")
+        for name in ("columns", "max_steps", "width", "grey_channels"):
+            mask &= rows[name].astype(int) == change.get(name, usual[name])
+        shift = _difference(values(rows, mask, "own_rho"), values(main, at, "own_rho"), EXPLORATORY_LEVEL)
+        if shift is not None:
+            parts.append(f"{words} {shift.effect:+.3f} [{shift.low:+.3f}, {shift.high:+.3f}]")
+    return f" Controls, change of rho at L = {labels}: {'; '.join(parts)}." if parts else ""
+
+
 def _row(rows: Columns, arm: str, inputs: int, safe: bool) -> dict[str, Any] | None:
     here = take(rows, (rows["arm"] == arm) & (rows["inputs"].astype(int) == inputs))
     labels = np.unique(here["labels"].astype(int))
@@ -159,7 +210,7 @@ def _row(rows: Columns, arm: str, inputs: int, safe: bool) -> dict[str, Any] | N
         return None
     low, high = int(labels[0]), int(labels[-1])
     ends: dict[tuple[str, str], tuple[FloatArray, FloatArray]] = {
-        (route, value): (by_seed(here, _on(here, route, high), value), by_seed(here, _on(here, route, low), value))
+        (route, value): (values(here, _on(here, route, high), value), values(here, _on(here, route, low), value))
         for route in ("fixed", "range") for value in ("chance_normalised", "own_rho")
     }  # fmt: skip
     fixed = _difference(*ends["fixed", "chance_normalised"], EXPLORATORY_LEVEL)
@@ -173,7 +224,7 @@ def _row(rows: Columns, arm: str, inputs: int, safe: bool) -> dict[str, Any] | N
         f"{fixed.effect:+.3f} [{fixed.low:+.3f}, {fixed.high:+.3f}] at fixed separation and by {ranged.effect:+.3f} "
         f"[{ranged.low:+.3f}, {ranged.high:+.3f}] at fixed range, with the same J; rho at fixed separation by "
         f"{rho.effect:+.3f} (90%: [{rho.low:+.3f}, {rho.high:+.3f}])."
-    )
+    ) + _exact_words(here, (low, high))
     row = verdict(CLAIM, decision, "change of rho from the smallest to the largest L, fixed separation", rho, sentence,
                   threshold=-CHANGE)  # fmt: skip
     return {"arm": f"{arm} I = {inputs}"} | row
@@ -217,6 +268,7 @@ def judge(columns: Columns) -> list[dict[str, Any]]:
     decision, words = overall(decisions)
     largest = found[CLAIM_ARM, max(decisions)]
     sentence = f"Does accuracy fall with the number of labels because J grows? {words}. {largest['sentence']}"
+    sentence += _control_words(columns)
     return [{**largest, "arm": "overall", "verdict": decision, "sentence": sentence}, *found.values()]
 
 

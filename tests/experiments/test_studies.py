@@ -36,6 +36,8 @@ def test_every_trial_of_every_preset_describes_a_task(name, preset):
     trials = STUDIES[name].trials(preset)
     assert len({trial.identity for trial in trials}) == len(trials) > 0
     for trial in trials:
+        if trial.is_measured:
+            continue
         task = make_task(trial)
         assert task.settings.max_inputs >= factors_of(trial)["inputs"]
         assert task.settings.test_items >= 1

@@ -6,10 +6,14 @@ Planted effects are many standard errors from the thresholds; seeds are fixed.
 import numpy as np
 import pytest
 
+from experiments.engines import LocalExecutor
 from experiments.measures import block_crops, label_chains
+from experiments.runner import run_trials
 from experiments.spec import Sweep
-from experiments.studies import blocks, labels
+from experiments.store import Store
+from experiments.studies import blocks, blocks_plan, labels
 from experiments.studies.common import CELL, VARIANT
+from experiments.verdicts import VERDICTS, judge_study
 from sim.theory.similarity import effective_samples
 
 
@@ -43,6 +47,7 @@ def plant_labels(fixed, ranged, rho, lead=-0.01):
             "chance_normalised": value, "expected_accuracy": accuracy, "expected_ceiling": ceiling,
             "pixel_ceiling": ceiling, "pixel_accuracy": accuracy,
             "known_pixel_accuracy": accuracy - lead + 0.001 * rng.standard_normal(),
+            "exact_match": 0.2, "known_exact_match": 0.01 if on_range and factors["labels"] == 32 else 0.4,
         }  # fmt: skip
 
     return score
@@ -65,7 +70,16 @@ def test_labels_finds_what_was_planted(plant, expected):
     assert len(verdicts) == 1 + 2 * len(labels.IMAGES)
 
 
+def test_labels_shows_exact_match_where_it_can_be_reached_and_what_controls_change():
+    plant = plant_labels(0.05, -0.5, 0.0)
+    overall = labels.judge(planted(labels, "laptop", plant, np.random.default_rng(1)))[0]["sentence"]
+    for words in ("0.20 of 0.40 at L = 2, fixed range", "0.20 of 0.40 at L = 32, fixed separation", *labels.CONTROLS):
+        assert words in overall
+    assert "at L = 32, fixed range" not in overall
+
+
 def test_labels_says_from_where_on_a_claim_is_refuted():
+    assert labels.overall({64: "undecided", 512: "refuted"})[0] == "conditional"
     assert labels.overall({64: "undecided", 512: "refuted", 4096: "refuted"})[0] == "conditional"
     assert labels.overall({64: "refuted", 512: "undecided"}) == ("undecided", "undecided")
     assert labels.overall({64: "supported", 512: "supported"})[0] == "supported"
@@ -126,7 +140,7 @@ def test_presets_hold_the_trials_that_decide():
     assert {(arm, s) for arm in (*blocks.TILE_ARMS, "known", "bayes") for s in (0.0, 1.0)} <= tiles
     crops = {(t.arm, dict(t.factors)["block_size"], dict(t.factors)["block_stride"])
              for t in blocks.STUDY.trials("laptop") if dict(t.factors)["generator"] == "block_crops"}  # fmt: skip
-    assert {("mlp/9/1", b, 1) for b in blocks.SIZES} | {("mlp/9/16", 16, 16)} <= crops
+    assert {("mlp/9/1", b, 1) for b in blocks_plan.SIZES} | {("mlp/9/16", 16, 16)} <= crops
 
 
 LABEL_TRIAL = {
@@ -160,6 +174,16 @@ def test_the_exact_posterior_of_crops_meets_density_evolution():
     errors are .018; a false failure in 1 of a million."""
     scores = block_crops.measure(Sweep(**CROP_TRIAL, seeds=[5]).trials())[0]
     assert abs(scores["expected_ceiling"] - scores["exact_ceiling"]) < 0.018
+
+
+@pytest.mark.parametrize(("study", "arms"), [(labels, {"overall"}), (blocks, {"size mlp/9/1"})])
+def test_the_smoke_preset_reaches_a_verdict(study, arms, tmp_path):
+    """Every trial of the preset is run: one program for rows, four for blocks, all small."""
+    table, _ = run_trials("smoke", study.STUDY.trials("smoke"), Store(tmp_path), engine=LocalExecutor())
+    verdicts = judge_study(study.STUDY, table)
+    assert arms <= {row["arm"] for row in verdicts}
+    assert {row["verdict"] for row in verdicts} <= set(VERDICTS) - {"tampered"}
+    assert set(table["status"].to_pylist()) == {"ok"}
 
 
 @pytest.mark.parametrize(
