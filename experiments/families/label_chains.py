@@ -9,13 +9,15 @@ from experiments.families.family import Family
 CHANNELS = Factor(
     "grey_channels", int, 64, at_least(1), "radial basis functions of the grey value; 1 shows the value itself"
 )
-_STEP_SECONDS = {"conv": 3e-6, "linear": 1e-6}  # one pixel of a batch of eight rows, one step
+_STEP_SECONDS = {"conv": 3e-6, "linear": 1e-6}  # one pixel of a batch of eight rows, one step, 32 channels
 _EXACT_SECONDS = 6e-6  # one pixel of one test row, exact posterior with room for 32 labels
 
 
 def _seconds(factors: Mapping[str, Any]) -> float:
     step = _STEP_SECONDS.get(factors["network"], _STEP_SECONDS["conv"]) * factors["batch_size"] / 8
-    return float(factors["columns"] * (step * factors["max_steps"] + _EXACT_SECONDS * factors["test_items"]))
+    if factors["network"] == "conv":
+        step *= factors["width"] / 32
+    return float(0.3 + factors["columns"] * (step * factors["max_steps"] + _EXACT_SECONDS * factors["test_items"]))
 
 
 FAMILY = Family(

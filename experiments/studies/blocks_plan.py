@@ -41,7 +41,7 @@ SEARCHES = (
                     weight_decay=[0.0, 0.3, 1.0], input_noise=[0.0, 0.5, 1.0])],
              ("network", "inputs", "block_size"), "gap") for network, sizes in (("mlp", SIZES), ("conv", CONV_SIZES))),
     Search([Sweep(**{**TILE, **TRAINED, "max_steps": TUNING_STEPS}, head=list(TILE_HEADS), similarity=[0.0, 1.0],
-                  inputs=[16, 128], test_items=1000, seeds=TUNING_SEEDS, learning_rate=[3e-4, 1e-3, 3e-3],
+                  inputs=[16, 128], test_items=1000, seeds=TUNING_SEEDS, learning_rate=[1e-3, 3e-3],
                   weight_decay=[1.0, 3.0, 10.0], input_noise=[1.0, 1.5, 2.0])], ("head",), "pixel_accuracy"),
 )  # fmt: skip
 
@@ -84,7 +84,7 @@ def _tiles(
 
 PRESETS: Mapping[str, tuple[Sweep, ...]] = {
     "smoke": (
-        *_crops("mlp", 128, (1, 4), 3, max_steps=1000, test_items=500),
+        *_crops("mlp", 128, (1, 4), 3, max_steps=1000),
         *_tiles((0.0, 1.0), 4, (16,), heads=("shared",), max_steps=1000, test_items=500),
     ),
     "laptop": (

@@ -143,16 +143,13 @@ def test_presets_hold_the_trials_that_decide():
     assert {("mlp/9/1", b, 1) for b in blocks_plan.SIZES} | {("mlp/9/16", 16, 16)} <= crops
 
 
-LABEL_TRIAL = {
-    "generator": "label_chains", "network": "conv", "columns": 8, "labels": 4, "inputs": 64, "width": 8, "stay": 0.9,
-    "learning_rate": 0.01, "weight_decay": 0.0, "input_noise": 0.0, "max_steps": 400, "batch_size": 8,
-    "test_items": 200, "noise": 1.0, "spacing": 2.0,
-}  # fmt: skip
-CROP_TRIAL = {
-    "generator": "block_crops", "network": "mlp", "inputs": 64, "width": 16, "stay": 0.9, "noise": 1.0, "spacing": 2.0,
-    "learning_rate": 0.003, "weight_decay": 0.0, "input_noise": 0.0, "max_steps": 400, "batch_size": 32,
-    "test_items": 2000, "block_size": 2, "crop_margin": 3,
-}  # fmt: skip
+def smallest(study, family):
+    """The first measured trial of a smoke preset, trained for a moment: its program is compiled once for all tests."""
+    trial = next(t for t in study.STUDY.trials("smoke") if dict(t.factors)["generator"] == family)
+    return dict(trial.factors) | {"max_steps": 400}
+
+
+LABEL_TRIAL, CROP_TRIAL = smallest(labels, "label_chains"), smallest(blocks, "block_crops")
 
 
 @pytest.mark.parametrize(("module", "factors"), [(label_chains, LABEL_TRIAL), (block_crops, CROP_TRIAL)])
