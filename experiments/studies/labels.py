@@ -56,7 +56,7 @@ LABELS, IMAGES, LENGTH, LONGER = (2, 4, 16, 32), (64, 512), 16, 32
 RECIPES: Mapping[tuple[str, int], Mapping[int, tuple[float, float, float]]] = {
     ("conv", 64): {64: (0.001, 1.0, 0.4), 512: (0.003, 0.1, 0.4)},
     ("linear", 64): {64: (0.01, 0.0, 0.0), 512: (0.003, 0.0, 0.0)},
-    ("conv", 1): {512: (0.01, 0.0, 0.0)},
+    ("conv", 1): {512: (0.01, 0.0, 0.4)},
 }
 
 
