@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: setup demo lint test bench figures report reproduce lock clean
+.PHONY: setup demo lint test bench figures report docs reproduce lock clean
 
 setup: .venv/installed
 
@@ -44,6 +44,16 @@ figures: setup
 report: setup
 	$(BIN)/capsim report --out report
 
+# The findings are made from results/ as the pages are built; a warning is an error.
+docs: .venv/docs
+	rm -rf docs/_build docs/api
+	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
+	@echo docs/_build/html/index.html
+
+.venv/docs: .venv/installed requirements-docs.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-docs.lock
+	touch $@
+
 reproduce: setup
 	for study in codebook heads grid digits; do $(BIN)/capsim run $$study --preset laptop --store results || exit 1; done
 
@@ -51,6 +61,9 @@ lock: setup
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 		--extra dev --extra dask --output-file requirements.lock pyproject.toml
 	$(BIN)/python -m benchmarks.locks
+	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs'], sep='\n')" \
+		| $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+			--constraint requirements.lock --output-file requirements-docs.lock -
 
 clean:
-	rm -rf .venv $(DEMO) figures report
+	rm -rf .venv $(DEMO) figures report docs/_build docs/api docs/figures docs/findings.md

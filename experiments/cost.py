@@ -81,7 +81,8 @@ def measure_pace(store: Store, kinds: Iterable[Kind]) -> dict[Kind, tuple[float,
     most `PACE_ROWS` trials of a kind and study are looked at, spread over all of them.
     """
     wanted, found = set(kinds), dict[Kind, tuple[float, float]]()
-    names = sorted(path.name for path in store.path.iterdir() if path.is_dir()) if store.path.is_dir() else []
+    # What begins with a dot is a running or killed run's own folder.
+    names = sorted(path.name for path in store.path.glob("[!.]*") if path.is_dir())
     for name in names:
         if not store.holds(name):
             continue

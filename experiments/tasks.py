@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -22,6 +22,8 @@ from sim.training import Recipe, TrainSettings
 from sim.types import Generator
 
 ALL_GENERATORS: dict[str, Generator] = {**GENERATORS, DIGITS.name: DIGITS}
+# How a generator added from outside builds its task description from factors: name -> factors -> spec.
+SPEC_MAKERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {}
 
 
 class Task(NamedTuple):
@@ -62,6 +64,8 @@ def make_spec(factors: Mapping[str, Any]) -> Any:
     number: Any = np.float32
     count: Any = np.int32
     flag: Any = np.bool_
+    if factors["generator"] in SPEC_MAKERS:
+        return SPEC_MAKERS[factors["generator"]](factors)
     match factors["generator"]:
         case "codebook":
             return CodebookSpec(
@@ -106,6 +110,9 @@ def make_spec(factors: Mapping[str, Any]) -> Any:
 
 def log2_outputs(factors: Mapping[str, Any]) -> float:
     """Nominal log2 J: units * log2 L for composed images and label maps, log2 J otherwise."""
+    if factors["generator"] in SPEC_MAKERS:
+        spec, generator = make_spec(factors), ALL_GENERATORS[factors["generator"]]
+        return generator.units(spec) * math.log2(generator.num_labels(spec))
     match factors["generator"]:
         case "blocks":
             return float(factors["tiles"] * math.log2(factors["labels"]))

@@ -15,8 +15,10 @@ from paper_figures import (
     examples,
     heads,
     labels,
+    metric_gap,
     phase_map,
     survey_curve,
+    table1,
     theory,
 )
 from paper_figures.source import MissingRows, Source
@@ -52,6 +54,8 @@ FIGURES: dict[str, Figure] = {
         Figure(collapse.NAME, collapse.SUMMARY, ("codebook",), collapse.draw),
         Figure(theory.NAME, theory.SUMMARY, ("codebook",), theory.draw),
         Figure(digits.NAME, digits.SUMMARY, ("digits",), digits.draw),
+        Figure(table1.NAME, table1.SUMMARY, (), table1.draw),
+        Figure(metric_gap.NAME, metric_gap.SUMMARY, ("metric_gap",), metric_gap.draw),
     )
 }
 

@@ -22,4 +22,8 @@ def measure_of(family: str) -> Measure:
         from experiments.measures import block_crops
 
         return block_crops.measure
+    if family == "metric_gap":
+        from experiments.measures import metric_gap
+
+        return metric_gap.measure
     raise KeyError(family)

@@ -1,5 +1,6 @@
 """Networks by name: a trunk under a head, described by one frozen, hashable `NetworkSettings`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -103,6 +104,10 @@ class NetworkSettings:
             window_kernels(self.receptive_field, self.levels)
 
 
+# Trunks of networks added from outside: name -> settings -> module, images (batch, rows, columns) -> features.
+TRUNKS: dict[str, Callable[[NetworkSettings], nn.Module]] = {}
+
+
 def split_units(images: Array, units: int) -> Array:
     """Cut images into equal tiles side by side, or into pixels: (batch, rows, columns) -> (batch, units, inputs)."""
     batch, rows, columns = images.shape
@@ -113,6 +118,8 @@ def split_units(images: Array, units: int) -> Array:
 
 def _trunk(settings: NetworkSettings) -> nn.Module:
     """The trunk of a network that is not a `Dense` one."""
+    if settings.network in TRUNKS:
+        return TRUNKS[settings.network](settings)
     width, depth, levels = settings.width, settings.depth, settings.levels
     match settings.network:
         case "conv":

@@ -76,6 +76,11 @@ def test_failed_trials_are_no_measure(tmp_path):
     assert measure_pace(Store(tmp_path), [("codebook", "bayes", "")]) == {}
 
 
+def test_the_folder_of_a_killed_run_is_no_study(tmp_path):
+    (tmp_path / ".run-0123").mkdir()
+    assert measure_pace(Store(tmp_path), [("codebook", "bayes", "")]) == {}
+
+
 def test_a_plan_counts_without_training(tmp_path, no_results):
     found = plan(STUDY, "smoke", Store(tmp_path), {}, None, make_batches)
     assert {name: found[name] for name in ("trials", "pending", "batches", "programs")} == {

@@ -8,9 +8,20 @@ import numpy as np
 import pytest
 
 from experiments.data import CLASSES, DIGITS, NUM_IMAGES, DigitsSpec, _digits, fewest_images
-from experiments.limits import limits_of
+from experiments.factors import GENERATOR_FACTORS
+from experiments.limits import EXACT_LIMITS, limits_of
 from experiments.spec import Sweep, UsageError
-from experiments.tasks import ALL_GENERATORS, bucket, key_words, log2_outputs, make_task, most_square, stack_members
+from experiments.tasks import (
+    ALL_GENERATORS,
+    SPEC_MAKERS,
+    bucket,
+    key_words,
+    log2_outputs,
+    make_task,
+    most_square,
+    stack_members,
+)
+from sim.generators.fields import FieldsSpec
 from sim.networks.registry import NetworkSettings
 from sim.theory import ceilings
 
@@ -244,3 +255,14 @@ def test_test_digits_are_exactly_those_left_over_after_training():
     trained = {image.tobytes() for image in np.asarray(batch.images)[:inputs]}
     assert not tested & trained
     assert len(tested | trained) == int(usable)
+
+
+def test_a_generator_from_outside_has_the_limits_that_it_names(monkeypatch):
+    monkeypatch.setitem(ALL_GENERATORS, "outside", ALL_GENERATORS["fields"])
+    monkeypatch.setitem(SPEC_MAKERS, "outside", lambda factors: FieldsSpec(grid_shape=(2, 3), max_labels=4, labels=4))
+    monkeypatch.setitem(EXACT_LIMITS, "outside", lambda factors: {"bayes_known": 0.5})
+    monkeypatch.setitem(GENERATOR_FACTORS, "outside", ())
+    found = limits_of({"generator": "outside", "inputs": 8})
+    assert found["log2_outputs"] == 2 * 3 * 2  # pixels times log2 of the labels
+    assert found["bayes_known"] == 0.5
+    assert all(np.isnan(found[name]) for name in ("label_entropy_bits", "information_bits", "bayes_learned"))
