@@ -23,6 +23,8 @@ from experiments.commands.listing import list_
 from experiments.commands.predicting import plan, predict
 from experiments.commands.reading import export, figures, fit, report, verdict
 from experiments.commands.running import bench, calibrate, run, status, tune
+from experiments.commands.sheet import sheet
+from experiments.commands.synthesising import synthesis
 from experiments.commands.testing import selftest
 from experiments.console import warn
 from experiments.factors import UsageError
@@ -37,8 +39,10 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "plan": plan,
     "extrapolate": extrapolate,
     "verdict": verdict,
+    "synthesis": synthesis,
     "figures": figures,
     "report": report,
+    "sheet": sheet,
     "tune": tune,
     "calibrate": calibrate,
     "bench": bench,

@@ -48,15 +48,30 @@ def predicted_cost(trial: Trial, task: Task) -> float:
     """Operations of a trial that uses its whole budget of steps: for the order of trials and the time that is left.
 
     A step costs 6 operations a weight and image (forward 2, backward 4); a weight that is shared over pixels or tiles
-    is used once for each.
+    is used once for each, at the scale where it stands.
     """
     learner, factors = task.settings.learner, dict(trial.factors)
     if isinstance(learner, str):
         return OVERHEAD
-    rows, columns = learner.image_shape
-    uses = rows * columns if learner.network == "conv" else learner.units if learner.head in ("shared", "placed") else 1
     images = 6.0 * factors["batch_size"] * factors["max_steps"] + 2.0 * factors["test_items"]
-    return OVERHEAD + images * uses * num_parameters(learner)
+    return OVERHEAD + images * _products(learner)
+
+
+def _products(learner: NetworkSettings) -> float:
+    """Weights of a network, each as often as one image uses it; biases of a U-Net are left out."""
+    rows, columns = learner.image_shape
+    if learner.network != "unet":
+        shared = learner.head in ("shared", "placed")
+        uses = rows * columns if learner.network == "conv" else learner.units if shared else 1
+        return float(uses * num_parameters(learner))
+    total = float(rows * columns * learner.width * learner.classes)
+    for level in range(learner.levels + 1):
+        pixels, width = rows * columns / 4**level, learner.width * 2**level
+        deeper = 9 * width**2 * (learner.depth - 1)
+        total += pixels * (9 * width * (width // 2 if level else 1) + deeper)
+        if level < learner.levels:  # on the way up: growing, 8 width^2 a coarse pixel, and a convolution of both parts
+            total += pixels * (2 * width**2 + 18 * width**2 + deeper)
+    return total
 
 
 def predicted_measuring(trials: Iterable[Trial]) -> float:

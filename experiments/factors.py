@@ -22,7 +22,11 @@ GENERATOR_FACTORS: dict[str, tuple[str, ...]] = {
     ),
     "fields": ("rows", "columns", "labels", "field", "spacing", "noise", "stay", "coupling"),
     "digits": ("outputs",),
+    "dictionary": ("grid_size", "scenes", "bits", "spread", "labels", "frame", "spacing", "noise"),
     **{family.name: family.data for family in FAMILIES.values()},
+}  # fmt: skip
+NOMINAL = {  # factors that rename or pad the label maps of the very same images
+    "blocks": ("relabelled",), "dictionary": ("labels", "frame"),
 }  # fmt: skip
 _TRAINING = (
     "recipe", "learning_rate", "weight_decay", "input_noise", "max_steps", "batch_size", "init_seed",
@@ -31,12 +35,14 @@ NETWORK_FACTORS: dict[str, tuple[str, ...]] = {
     "mlp": ("head", "width", "depth", *_TRAINING),
     "linear": ("head", *_TRAINING),
     "conv": ("head", "receptive_field", "width", *_TRAINING),
+    "unet": ("head", "width", "depth", "levels", *_TRAINING),
     "bayes": (),
     "plugin": (),
     "class_mean": (),
     "known": (),
 }
 RANKED_GENERATORS = ("codebook", "digits")  # whose networks, all with a jway head, may keep their ranks
+PIXELWISE = ("conv", "unet")  # networks with features for every pixel, whose usual head on pixels is a shared one
 COMMON_FACTORS = ("generator", "network", "inputs", "test_items")
 CONDITIONS = {"stay": ("field", "chain"), "coupling": ("field", "ising")}  # factor -> (factor, value) it depends on
 
@@ -46,7 +52,7 @@ FACTORS: dict[str, Factor] = {
     for factor in (
         Factor("generator", str, "codebook", one_of(GENERATOR_FACTORS), "family of images"),
         Factor("network", str, "mlp", one_of(NETWORK_FACTORS), "trained network or exact learner"),
-        Factor("head", str, None, one_of(HEADS), "auto: jway for one unit, shared on conv, else dense"),
+        Factor("head", str, None, one_of(HEADS), "auto: jway for one unit, shared on conv and unet, else dense"),
         Factor("recipe", str, "plain", one_of(RECIPES), "kind of training recipe"),
         Factor("inputs", int, 256, at_least(1), "training images I"),
         Factor("inputs_per_output", float, None, POSITIVE, "n = I/J, instead of inputs"),
@@ -70,8 +76,14 @@ FACTORS: dict[str, Factor] = {
             "receptive_field", int, 7, rule("must be odd and >= 1", lambda r: r % 2 == 1 and r >= 1),
             "side in pixels of what one output of a convolutional trunk sees",
         ),
+        Factor("grid_size", int, 16, at_least(16), "side of a dictionary's image, in pixels"),
+        Factor("scenes", int, 1, at_least(1), "scenes along a side of a dictionary's image"),
+        Factor("bits", int, 10, rule("must be in 2..10", lambda b: 2 <= b <= 10), "a dictionary holds 2^bits scenes"),
+        Factor("spread", bool, False, ANY, "dictionary: maps far apart, instead of maps drawn by chance"),
+        Factor("frame", int, 0, at_least(0), "pixels of noise-free background around a dictionary's image"),
         Factor("width", int, 128, at_least(1), "hidden units or channels"),
         Factor("depth", int, 2, at_least(1), "hidden layers"),
+        Factor("levels", int, 2, at_least(0), "halvings of the image in a U-Net"),
         Factor("learning_rate", float, None, POSITIVE, "AdamW step size; auto: from the recipe"),
         Factor("weight_decay", float, None, at_least(0), "decoupled weight decay; auto: from the recipe"),
         Factor("input_noise", float, None, at_least(0), "noise added to training images; auto: from the recipe"),

@@ -76,8 +76,10 @@ def _persistence(cells: CellSummary, axis: str, outer: NDArray[np.bool_]) -> Flo
     return np.asarray([angle[outer].mean() - angle[inner].mean()])
 
 
-def _foretold(laws: Sequence[Law], cells: CellSummary, pool: SeedPool, outer: NDArray[np.bool_]) -> FloatArray:
-    """Errors of the laws that the cells further in determine, laws by outermost cells; empty if there are none."""
+def foretell(
+    laws: Sequence[Law], cells: CellSummary, pool: SeedPool, outer: NDArray[np.bool_]
+) -> dict[str, FloatArray]:
+    """Accuracy of the outermost cells as foretold by each law that the cells further in determine, by its name."""
     inner = ~outer
     known = cells._replace(
         columns={name: column[inner] for name, column in cells.columns.items()},
@@ -87,13 +89,20 @@ def _foretold(laws: Sequence[Law], cells: CellSummary, pool: SeedPool, outer: ND
         standard_deviation=pool.standard_deviation[inner], trials=pool.trials[inner], degrees=pool.degrees[inner]
     )
     there = {name: column[outer] for name, column in cells.columns.items()}
-    measured = to_angle(cells.mean[outer], there["chance"])
-    errors = []
+    told = {}
     for law in laws:
         if len(law.parameters) < len(known.mean):
             scale = make_coordinates(law)
             found = find_optimum(scale, known, seeds, law.starts)
-            errors.append(to_angle(scale.predict(found.coordinates, there), there["chance"]) - measured)
+            told[law.name] = scale.predict(found.coordinates, there)
+    return told
+
+
+def _errors(laws: Sequence[Law], cells: CellSummary, pool: SeedPool, outer: NDArray[np.bool_]) -> FloatArray:
+    """What is foretold minus what is measured, in angle, laws by outermost cells; empty if no law is determined."""
+    chance = cells.columns["chance"][outer]
+    told = foretell(laws, cells, pool, outer)
+    errors = [to_angle(each, chance) - to_angle(cells.mean[outer], chance) for each in told.values()]
     return np.array(errors).reshape(-1, int(outer.sum()))
 
 
@@ -120,7 +129,7 @@ def axis_errors(arm: Arm, laws: Sequence[Law]) -> dict[str, AxisError]:
             found[axis] = AxisError(float(levels[0]), float(levels[0]), float("inf"))
             continue
         outer = cells.columns[axis] == levels[-1]
-        errors = _foretold(laws, cells, pool, outer) if len(levels) > 2 else np.empty((0, 0))
+        errors = _errors(laws, cells, pool, outer) if len(levels) > 2 else np.empty((0, 0))
         if not errors.size:
             errors = SHARE * _persistence(cells, axis, outer)
         rate = float(np.sqrt(np.mean(errors**2)) / np.log(levels[-1] / levels[-2]))

@@ -5,9 +5,13 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from experiments.factors import GENERATOR_FACTORS
 from experiments.tasks import SPEC_MAKERS, log2_outputs
+from sim.generators import dictionary
 from sim.theory import ceilings
+from sim.theory.dictionaries import scene_maps
 
 LARGEST_SIDE = 6  # shorter side of the Ising grids whose ceilings are exact
 MISSING = math.nan  # a limit that is not known exactly stays empty in the table
@@ -19,7 +23,8 @@ def limits_of(factors: Mapping[str, Any]) -> dict[str, float]:
     Returns:
         `chance`, `bayes_known`, `bayes_learned`, `bayes_composed` for exact match; `pixel_chance` and
         `pixel_bayes_known` for pixel accuracy; `log2_outputs`, `label_entropy_bits` and `information_bits`.
-        A limit without an exact form is NaN.
+        A limit without an exact form is NaN. A dictionary that is the same for every seed has `minimum_distance`, too:
+        the fewest pixels in which two of its maps differ.
     """
     task = ("inputs", *(name for name in GENERATOR_FACTORS[factors["generator"]] if name != "relabelled"))
     relevant = [("generator", factors["generator"])] + [(name, factors[name]) for name in task if name in factors]
@@ -108,9 +113,39 @@ def _fields(factors: Mapping[str, Any]) -> dict[str, float]:
     return {"label_entropy_bits": MISSING, "pixel_chance": 1.0 / labels}
 
 
+def _dictionary(factors: Mapping[str, Any]) -> dict[str, float]:
+    """A dictionary drawn by chance has other limits for every seed: those of the exact learner beside the networks."""
+    scenes, bits, side = factors["scenes"] ** 2, factors["bits"], factors["grid_size"] // factors["scenes"]
+    limits = {
+        "label_entropy_bits": float(scenes * bits),
+        "chance": 2.0 ** -(scenes * bits),
+        "pixel_chance": MISSING,
+    }
+    if bits == dictionary.MOST_BITS or factors["spread"]:
+        limits["minimum_distance"] = dictionary.minimum_distance(side, bits)
+    if bits == dictionary.MOST_BITS:
+        known, constant = _whole_dictionary(side, factors["noise"] / factors["spacing"])
+        limits |= {
+            "bayes_known": known.joint_exact_match**scenes,
+            "information_bits": scenes * (known.label_entropy_bits - known.conditional_entropy_bits),
+            "pixel_bayes_known": known.pixel_accuracy,
+            "pixel_chance": constant,
+        }
+    return limits
+
+
+@lru_cache(maxsize=64)
+def _whole_dictionary(side: int, noise: float) -> tuple[ceilings.DiscCeilings, float]:
+    """Ceilings of all scenes, and the pixel accuracy of the best answer that does not look at the image."""
+    maps = scene_maps(side, dictionary.LATTICE, dictionary.RADII)
+    share = maps.mean(axis=0)
+    return ceilings.dictionary_ceilings(maps, noise), float(np.maximum(share, 1 - share).mean())
+
+
 # Generator -> factors -> the limits that are known exactly; one of your own may be added.
 EXACT_LIMITS: dict[str, Callable[[Mapping[str, Any]], dict[str, float]]] = {
     "codebook": _codebook,
     "blocks": _blocks,
     "fields": _fields,
+    "dictionary": _dictionary,
 }

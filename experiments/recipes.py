@@ -17,6 +17,7 @@ from experiments.spec import Study, Trial, canonical_json
 from experiments.store import Store
 
 RECIPES_FILE = Path(__file__).parent / "studies" / "recipes.json"
+LABEL_MAPS = ("fields", "dictionary")  # generators of label maps on pixels
 TUNED = ("learning_rate", "weight_decay", "input_noise")
 TUNING_SEEDS = (900_001, 900_002)  # far from the seeds 0, 1, 2, ... of every preset
 TUNING_STEPS = 4000  # the budget of a tuning trial, at most: recipes are ranked, not finished
@@ -43,7 +44,8 @@ def shape_name(factors: Mapping[str, Any]) -> str:
 
     Outputs count in three classes (to 16, to 256, above) on codebooks and digits; tiles and pixels likewise.
     """
-    size = factors.get("outputs") or factors.get("tiles", 0) * 64 or factors["rows"] * factors["columns"]
+    pixels = factors.get("grid_size", 0) ** 2 or factors.get("rows", 0) * factors.get("columns", 0)
+    size = factors.get("outputs") or factors.get("tiles", 0) * 64 or pixels
     width = "small" if size <= 16 else "medium" if size <= 256 else "large"
     parts = [factors["generator"], factors["network"], factors.get("head", "-"), factors.get("recipe", "plain"), width]
     if "receptive_field" in factors:
@@ -100,7 +102,7 @@ def choose(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """
     scores: dict[tuple[float, ...], list[float]] = {}
     for row in rows:
-        value = row["pixel_accuracy"] if row["generator"] == "fields" else row["validation_accuracy"]
+        value = row["pixel_accuracy"] if row["generator"] in LABEL_MAPS else row["validation_accuracy"]
         recipe = tuple(float(row[name]) for name in TUNED)
         scores.setdefault(recipe, []).append(float(value) if row["status"] == "ok" else 0.0)
     best = max(sorted(scores), key=lambda recipe: float(np.mean(scores[recipe])))

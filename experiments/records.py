@@ -24,7 +24,8 @@ COLUMNS: dict[str, pa.DataType] = {
     "signal_power": _NUMBER, "noise": _NUMBER, "dimension": _COUNT,
     "tiles": _COUNT, "labels": _COUNT, "tile_dimension": _COUNT, "similarity": _NUMBER, "relabelled": _FLAG,
     "field": _TEXT, "rows": _COUNT, "columns": _COUNT, "spacing": _NUMBER, "stay": _NUMBER, "coupling": _NUMBER,
-    "receptive_field": _COUNT, "width": _COUNT, "depth": _COUNT,
+    "grid_size": _COUNT, "scenes": _COUNT, "bits": _COUNT, "spread": _FLAG, "frame": _COUNT,
+    "receptive_field": _COUNT, "width": _COUNT, "depth": _COUNT, "levels": _COUNT,
     "learning_rate": _NUMBER, "weight_decay": _NUMBER, "input_noise": _NUMBER,
     "max_steps": _COUNT, "batch_size": _COUNT, "test_items": _COUNT, "seed": _COUNT, "init_seed": _COUNT,
     "keep_ranks": _FLAG,
@@ -38,6 +39,7 @@ COLUMNS: dict[str, pa.DataType] = {
     "calibration_error": _NUMBER,
     # limits of exact match, then of pixel accuracy
     "chance": _NUMBER, "bayes_known": _NUMBER, "bayes_learned": _NUMBER, "bayes_composed": _NUMBER,
+    "minimum_distance": _COUNT,
     "pixel_chance": _NUMBER, "pixel_bayes_known": _NUMBER, "rho": _NUMBER,
     # how it went
     "converged": _FLAG, "status": _TEXT, "reason": _TEXT,

@@ -3,6 +3,7 @@
 import importlib.metadata
 import platform
 import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -64,7 +65,7 @@ def make_rows(study: str, batch: Batch, results: Results, seconds: float) -> lis
             "study": study,
             "arm": trial.arm,
             "seed": trial.seed,
-            "inputs_per_output": factors["inputs"] / 2.0 ** limits["log2_outputs"],
+            "inputs_per_output": _inputs_per_output(factors["inputs"], limits["log2_outputs"]),
             "num_inputs": factors["inputs"],
             "output_units": units * classes,
             "num_parameters": num_parameters(network) if network else 0,
@@ -99,6 +100,11 @@ def _rank_columns(ranks: Ranks, index: int) -> dict[str, Any]:
     if not np.isfinite(columns["rank_margin"][there]).all():
         return {}
     return {name: values[there] for name, values in columns.items()}
+
+
+def _inputs_per_output(inputs: int, bits: float) -> float:
+    """I/J; 0 where J is above the largest number."""
+    return inputs / 2.0**bits if bits < sys.float_info.max_exp else 0.0
 
 
 def _rho(accuracy: float, chance: float, ceiling: float) -> float:

@@ -14,6 +14,8 @@ from experiments.factors import (
     CONDITIONS,
     FACTORS,
     GENERATOR_FACTORS,
+    NOMINAL,
+    PIXELWISE,
     RECIPE_NUMBERS,
     RECIPES,
     Factor,
@@ -69,10 +71,11 @@ class Trial:
     @cached_property
     def data_identity(self) -> str:
         """The same hash over what sets the images alone: networks of one cell share their data bit for bit, and a
-        relabelling renames the maps of the very same images."""
+        relabelling, a frame or labels that never occur leave the images as they are."""
         values = dict(self.factors)
-        names = {"generator", *GENERATOR_FACTORS[values["generator"]]} - {"relabelled"}
-        if values["generator"] not in FAMILIES:
+        generator = values["generator"]
+        names = {"generator", *GENERATOR_FACTORS[generator]} - set(NOMINAL.get(generator, ("relabelled",)))
+        if generator not in FAMILIES:
             names |= {"inputs", "test_items"}
         data = {name: value for name, value in values.items() if name in names}
         return _digest({"version": ALGORITHM_VERSION, "data": data, "seed": self.seed})
@@ -97,7 +100,7 @@ class Trial:
         if values["generator"] in FAMILIES:
             return "/".join(str(values[name]) for name in FAMILIES[values["generator"]].arm)
         label = str(values["network"]) + str(values.get("receptive_field", ""))
-        usual = "shared" if "receptive_field" in values else None
+        usual = "shared" if values["network"] in PIXELWISE else None
         if _has_several_units(values) and "head" in values and values["head"] != usual:
             label += "/" + values["head"]
         label += RECIPES[values["recipe"]] if "recipe" in values else ""
@@ -157,9 +160,9 @@ def _complete(cell: dict[str, Any], resolve: Resolve) -> dict[str, Any]:
             raise UsageError(f"{missing[0]} must be set: {cell['generator']} has no recipe for it")
         return cell
     if "head" in cell:
-        several, convolutional = _has_several_units(cell), "receptive_field" in cell
+        several, pixelwise = _has_several_units(cell), cell["network"] in PIXELWISE and "tiles" not in cell
         if cell["head"] is None:
-            cell["head"] = "jway" if not several else "shared" if convolutional and "rows" in cell else "dense"
+            cell["head"] = "jway" if not several else "shared" if pixelwise else "dense"
         if cell["head"] != "jway" and not several:
             raise UsageError(f"head must be jway for {cell['generator']}, got {cell['head']!r}")
     missing = [name for name in RECIPE_NUMBERS if name in cell and cell[name] is None]

@@ -14,6 +14,7 @@ from experiments.spec import Trial, UsageError
 from sim import learners
 from sim.generators.blocks import BlocksSpec
 from sim.generators.codebook import CodebookSpec
+from sim.generators.dictionary import DictionarySpec
 from sim.generators.fields import FieldsSpec
 from sim.generators.registry import GENERATORS
 from sim.member import Member, Settings
@@ -98,6 +99,18 @@ def make_spec(factors: Mapping[str, Any]) -> Any:
                 stay=number(factors.get("stay", 0.9)),
                 coupling=number(factors.get("coupling", 0.0)),
             )
+        case "dictionary":
+            return DictionarySpec(
+                grid_size=factors["grid_size"],
+                scenes=factors["scenes"],
+                frame=factors["frame"],
+                spread=factors["spread"],
+                max_labels=2 if factors["labels"] == 2 else max(4, factors["labels"]),
+                labels=count(factors["labels"]),
+                bits=count(factors["bits"]),
+                spacing=number(factors["spacing"]),
+                noise=number(factors["noise"]),
+            )
         case "digits":
             images = fewest_images(factors["outputs"])
             if factors["inputs"] >= images:  # one at least must be left to be tested on
@@ -118,6 +131,8 @@ def log2_outputs(factors: Mapping[str, Any]) -> float:
             return float(factors["tiles"] * math.log2(factors["labels"]))
         case "fields":
             return float(factors["rows"] * factors["columns"] * math.log2(factors["labels"]))
+        case "dictionary":
+            return float((factors["grid_size"] + 2 * factors["frame"]) ** 2 * math.log2(factors["labels"]))
     return math.log2(factors["outputs"])
 
 
@@ -146,6 +161,7 @@ def make_learner(factors: Mapping[str, Any], spec: Any, generator: Generator) ->
         width=factors.get("width", 1),
         depth=factors.get("depth", 2),
         receptive_field=factors.get("receptive_field", 1),
+        levels=factors.get("levels", 2),
     )
 
 

@@ -7,19 +7,32 @@ from typing import NamedTuple
 from experiments.console import warn
 from experiments.factors import UsageError
 from experiments.store import Store
+from experiments.studies.registry import STUDIES
 from paper_figures import (
     accuracy_outputs,
     blocks,
     collapse,
+    continuous,
     digits,
+    downsampling,
+    edge_map,
+    effective_outputs,
     examples,
     heads,
     labels,
+    linear_vs_deep,
+    macros,
     metric_gap,
     phase_map,
+    refinement,
+    resolution,
     survey_curve,
+    synthesis,
+    systems,
     table1,
+    table2,
     theory,
+    training_fit,
 )
 from paper_figures.source import MissingRows, Source
 from paper_figures.style import Drawing
@@ -33,12 +46,14 @@ class Figure(NamedTuple):
         summary: one line for `capsim list figures`.
         studies: whose rows it reads.
         draw: (rows, folder) -> what was written.
+        picture: False for a file of numbers alone, which the report does not show.
     """
 
     name: str
     summary: str
     studies: tuple[str, ...]
     draw: Callable[[Source, Path], Drawing]
+    picture: bool = True
 
 
 FIGURES: dict[str, Figure] = {
@@ -54,8 +69,20 @@ FIGURES: dict[str, Figure] = {
         Figure(collapse.NAME, collapse.SUMMARY, ("codebook",), collapse.draw),
         Figure(theory.NAME, theory.SUMMARY, ("codebook",), theory.draw),
         Figure(digits.NAME, digits.SUMMARY, ("digits",), digits.draw),
-        Figure(table1.NAME, table1.SUMMARY, (), table1.draw),
+        Figure(resolution.NAME, resolution.SUMMARY, ("resolution",), resolution.draw),
+        Figure(training_fit.NAME, training_fit.SUMMARY, ("training_fit",), training_fit.draw),
+        Figure(effective_outputs.NAME, effective_outputs.SUMMARY, ("effective_outputs",), effective_outputs.draw),
+        Figure(downsampling.NAME, downsampling.SUMMARY, ("downsampling",), downsampling.draw),
+        Figure(refinement.NAME, refinement.SUMMARY, ("refinement",), refinement.draw),
+        Figure(linear_vs_deep.NAME, linear_vs_deep.SUMMARY, ("linear_vs_deep",), linear_vs_deep.draw),
+        Figure(edge_map.NAME, edge_map.SUMMARY, ("edge_map",), edge_map.draw),
+        Figure(continuous.NAME, continuous.SUMMARY, ("continuous",), continuous.draw),
         Figure(metric_gap.NAME, metric_gap.SUMMARY, ("metric_gap",), metric_gap.draw),
+        Figure(systems.NAME, systems.SUMMARY, ("systems",), systems.draw),
+        Figure(table1.NAME, table1.SUMMARY, (), table1.draw),
+        Figure(table2.NAME, table2.SUMMARY, ("systems",), table2.draw),
+        Figure(synthesis.NAME, synthesis.SUMMARY, tuple(STUDIES), synthesis.draw),
+        Figure(macros.NAME, macros.SUMMARY, tuple(STUDIES), macros.draw, picture=False),
     )
 }
 
@@ -87,7 +114,7 @@ def draw_figures(names: Sequence[str], source: Source, out: Path) -> tuple[list[
 
 
 def write_figures(names: Sequence[str], store: Store | None, out: Path, *, preset: str | None = None) -> list[Path]:
-    """Write figures as PDF, SVG, PNG and CSV.
+    """Write figures as PDF, SVG, PNG and CSV, and the numbers of the text as LaTeX macros.
 
     Args:
         names: keys of `FIGURES`. Where several are asked for, one without rows is left out with a line on standard

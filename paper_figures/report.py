@@ -21,6 +21,7 @@ from experiments.fitting import fit_study
 from experiments.records import root_hash
 from experiments.store import Store
 from experiments.studies.registry import STUDIES
+from experiments.synthesis.judge import judge
 from experiments.tables import Selection
 from experiments.verdicts import judge_study
 from paper_figures.registry import FIGURES, draw_figures
@@ -53,11 +54,12 @@ def write_report(store: Store | None, out: Path, *, preset: str | None = None) -
                           "`capsim run STUDY` makes them")  # fmt: skip
     notes = [f"Study {name} has no rows in {selections[name].name}, preset {selections[name].preset}: no verdict, no "
              "fit, no figure." for name in STUDIES if name not in held]  # fmt: skip
-    drawn, missing = draw_figures(list(FIGURES), source, out / "figures")
+    drawn, missing = draw_figures([name for name in FIGURES if FIGURES[name].picture], source, out / "figures")
     notes += [f"Figure {name} is left out: {reason}" for name, reason in missing.items()]
     verdicts = _collect(
         held, notes, "judged", lambda name, rows: judge_study(STUDIES[name], rows.table, rows.store.ledger(name))
     )
+    verdicts += judge(source.synthesis())
     fits = _collect(
         held, notes, "fitted", lambda name, rows: [{"study": name, **fit} for fit in fit_study(name, rows.table)]
     )

@@ -4,6 +4,7 @@ from experiments.factors import UsageError
 from experiments.store import Store
 from experiments.studies.common import Columns
 from experiments.studies.registry import STUDIES
+from experiments.synthesis.judge import Synthesis, synthesise
 from experiments.tables import Selection, load
 from experiments.verdicts import to_columns
 
@@ -24,6 +25,7 @@ class Source:
         self._store, self._preset = store, preset
         self._selections: dict[str, Selection] = {}
         self._columns: dict[str, Columns] = {}
+        self._synthesis: Synthesis | None = None
 
     def selection(self, study: str) -> Selection:
         """The rows of a study, perhaps none, and where they come from.
@@ -50,3 +52,10 @@ class Source:
                 )
             self._columns[study] = to_columns(selection.table)
         return self._columns[study]
+
+    def synthesis(self) -> Synthesis:
+        """What the rows of all studies that have some say together; computed once."""
+        if self._synthesis is None:
+            tables = {name: self.selection(name).table for name in STUDIES}
+            self._synthesis = synthesise({name: table for name, table in tables.items() if table.num_rows})
+        return self._synthesis

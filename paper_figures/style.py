@@ -60,6 +60,7 @@ LIMITS = {
     "composed": Look("ceiling, composition known", "#000000"),
     "class_mean": Look("class-mean rule, expected", "#8A7A3B", line="--"),
     "posterior": Look("exact posterior", "#000000"),
+    "cover": Look("hyperplane, exact (Cover)", "#000000", line="--"),
     "fano": Look("Fano bound", "#882255", line="-."),
     "chance": Look("chance", "#777777", line=":"),
 }
@@ -77,7 +78,45 @@ ARMS = {
     "mlp/dense+reg+relabelled": Look("one output a tile, maps renamed", "#7B4FA3", "X", ":"),
     "class_mean": Look("class-mean rule, same images", "#8A7A3B", "P", "", False),
     "conv7": Look("shared weights, receptive field 7", "#D55E00", "v", "-."),
+    "unet": Look("U-Net, shared weights", "#E69F00", "s", "--"),
     "conv1": Look("shared weights, receptive field 1", "#CC79A7", "<", _LONG),
+}
+KINDS_OF_TASK = {  # what networks are asked, over all studies
+    "codebook": Look("unrelated classes", "#0072B2", "o"),
+    "digits": Look("digits", "#E69F00", "s"),
+    "jway": Look("label maps, one output each or renamed", "#7B4FA3", "X"),
+    "factorised": Look("label maps, by tile or pixel", "#D55E00", "v", filled=False),
+}
+REFINED = {  # what is done to a map of probabilities
+    "argmax": Look("argmax", "#0072B2", "o", ""),
+    "generic": Look("best generic refiner", "#E69F00", "s", ""),
+    "threshold": Look("another threshold", "#777777", "x", ""),
+    "dictionary": Look("list of possible maps", "#009E73", "^", ""),
+    "ceiling": Look("exact ceiling", "#000000", "_", ""),
+}
+SHRUNK = {  # networks and oracles on shrunken images
+    "fixed": Look("network, 7 pixels seen", "#0072B2", "o"),
+    "scaled": Look("network, equal part of the scene seen", "#D55E00", "v", "-."),
+    "oracle_block": Look("best map of blocks", "#000000", line=":"),
+    "oracle_bilinear": Look("true shares, enlarged", "#000000", line="--"),
+}
+NOMINALS = {  # dictionaries of disc maps under several nominal numbers of label maps
+    "two labels": Look("two labels", "#0072B2", "o"),
+    "30 idle labels": Look("and 30 labels that never occur", "#D55E00", "v", "--"),
+    "idle frame": Look("and a frame of idle outputs", "#009E73", "^", "-."),
+    "far apart": Look("two labels, maps far apart", "#7B4FA3", "X", ":"),
+}
+FITTED = {  # forms of an answer to random labels
+    "bits": Look("one output a bit of the label", "#009E73", "^"),
+    "jway": Look("one output a label", "#0072B2", "o", "--"),
+    "plane": Look("hyperplane, trained", "#E69F00", "s", "-.", False),
+    "programme": Look("hyperplane, linear programme", "#000000", "D", "", False),
+}
+ESTIMATORS = {  # of a continuous target
+    "regression": Look("network, one output", "#0072B2", "o"),
+    "few": Look("network, {bins} bins", "#009E73", "^", "--"),
+    "many": Look("network, {bins} bins", "#D55E00", "v", "-."),
+    "ridge": Look("ridge regression", "#777777", "x", ":"),
 }
 VARIANTS = {  # what `capsim bench` times
     "capsim": Look("capsim population", "#0072B2", "o", ""),

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from sim.dictionary_learner import dictionary_known
 from sim.generators.label_maps import map_index, map_labels
 from sim.metrics import Prediction
 from sim.types import Array, Batch, Spec, World
@@ -263,6 +264,7 @@ LEARNERS: dict[tuple[str, str], ExactLearner] = {
     ("blocks", "class_mean"): ExactLearner("takes the J label maps as unrelated", True, _blocks_class_mean),
     ("blocks", "known"): ExactLearner("told codewords and composition", False, _blocks_known),
     ("fields", "bayes"): ExactLearner("told the field's law: exact posterior", False, _fields_known),
+    ("dictionary", "bayes"): ExactLearner("told the dictionary: exact posterior", False, dictionary_known),
 }
 
 

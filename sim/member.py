@@ -125,6 +125,15 @@ def _predict(
     return in_chunks(answer, (images, labels))
 
 
+def _of_units(prediction: Prediction, units: Any) -> Prediction:
+    """The prediction for some units alone; a head with one output for the whole map keeps that."""
+    wide = prediction.targets.shape[1] == prediction.marginal.shape[1]
+    log_probabilities, targets = prediction.log_probabilities, prediction.targets
+    if wide:
+        log_probabilities, targets = log_probabilities[:, units], targets[:, units]
+    return Prediction(log_probabilities, targets, prediction.marginal[:, units], prediction.joint[:, units])
+
+
 def rank_classes(prediction: Prediction, num_classes: Array, weights: Array) -> Ranks:
     """Rank the true class of each item among the classes that exist.
 
@@ -262,7 +271,11 @@ def make_member(settings: Settings) -> Callable[[Member], Results]:
 
         right = jnp.all(fitted.joint == train.labels[:shown], axis=1).astype(jnp.float32)
         train_accuracy = jnp.sum(right * train_weights) / jnp.maximum(jnp.sum(train_weights), 1.0)
-        scores = score(prediction, test.labels, drawn.test_weights, num_labels)
+        scored = generator.scored(spec)
+        if scored is not None:
+            scores = score(_of_units(prediction, scored), test.labels[:, scored], drawn.test_weights, num_labels)
+        else:
+            scores = score(prediction, test.labels, drawn.test_weights, num_labels)
         if not settings.keep_ranks:
             return Results(scores, train_accuracy, info)
         ranks = rank_classes(prediction, num_labels ** generator.units(spec), drawn.test_weights)

@@ -24,6 +24,7 @@ from scipy import stats
 
 from sim.generators.blocks import BlocksSpec
 from sim.generators.codebook import CodebookSpec
+from sim.generators.dictionary import DictionarySpec
 from sim.generators.fields import FieldsSpec
 from sim.generators.scenes import ScenesSpec
 from sim.types import Array, Batch, Generator, Key, Spec
@@ -86,6 +87,11 @@ _SMALL_SPECS: dict[type, tuple[dict[str, SearchStrategy[Any]], ...]] = {
             ((2, 3), "ising", 2),
             ((13, 13), "ising", 2),  # above the exact side: Gibbs
         )
+    ),
+    DictionarySpec: (
+        _fixed(grid_size=16, scenes=1, frame=1, spread=False, max_labels=3)
+        | {"labels": strategies.integers(2, 3), "bits": strategies.integers(2, 10)}
+        | {"spacing": _numbers(-4, 4), "noise": _numbers(0.125, 4)},
     ),
     ScenesSpec: tuple(
         _fixed(kind=kind, grid_size=7 * lattice, lattice=lattice, max_labels=lattice**2, supersample=supersample)

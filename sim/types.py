@@ -51,6 +51,7 @@ class Generator(NamedTuple):
         max_labels: spec -> static upper bound of the labels of a unit (the padded width of a head).
         num_labels: spec -> labels a unit really has (J for a J-way task, L for tiles and pixels), may be traced.
         available: (spec, world) -> how many different images the stream has; `UNLIMITED` for a simulator.
+        scored: spec -> numbers of the units that are scored on test images, static; None for all of them.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Generator(NamedTuple):
     max_labels: Callable[[Spec], int]
     num_labels: Callable[[Spec], Any]
     available: Callable[[Spec, World], Any]
+    scored: Callable[[Spec], Any] = lambda spec: None
 
     def generate(self, key: Key, spec: Spec, num_images: int) -> Batch:
         """Draw one task and the first `num_images` images of its stream; pure, so jit and vmap apply."""

@@ -290,7 +290,7 @@ def test_class_statistics_use_the_first_images_only():
 
 def test_every_learner_is_told_apart_by_what_it_knows():
     assert {key for key, learner in LEARNERS.items() if not learner.learned} == {
-        ("codebook", "known"), ("blocks", "known"), ("fields", "bayes"),
+        ("codebook", "known"), ("blocks", "known"), ("fields", "bayes"), ("dictionary", "bayes"),
     }  # fmt: skip
 
 

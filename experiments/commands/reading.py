@@ -122,6 +122,8 @@ def verdict(
 ) -> int:
     """Judge the survey's claims by each study's own rule, fixed before the run.
 
+    With all, the capacity conjecture is judged too, over the records of all studies (`capsim synthesis`).
+
     Example: capsim verdict all
     """
     from experiments.tables import ALL
@@ -151,6 +153,10 @@ def verdict(
             verdicts += found
             if not found:
                 warn(f"{name} has too few rows for its rule, no verdict")
+    if study == "all":
+        from experiments.synthesis.judge import judge, synthesise
+
+        verdicts += judge(synthesise({name: selection.table for name, selection in held.items()}, judged_only=True))
     origin = ", ".join(dict.fromkeys(selection.name for selection in held.values()))
     if json:
         print_json({"verdicts": verdicts, "store": origin})

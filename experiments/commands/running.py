@@ -155,9 +155,15 @@ def tune(study: Positional[StudyName], *, store: WriteStore = None, json: Json =
     found, target = find_study(study), open_store(store) or writing_store()
     target.check_writable()
     start_jax()
-    from experiments.recipes import tune as tune_study
+    if study == "systems":
+        from experiments.searching import search
 
-    path = tune_study(found, target)
+        with open_engine("local", None, None) as opened, ProgressLine() as progress:
+            path = search(target, progress, opened)
+    else:
+        from experiments.recipes import tune as tune_study
+
+        path = tune_study(found, target)
     (print_json if json else print_facts)({"study": study, "recipes": str(path)})
     return 0
 

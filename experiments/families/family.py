@@ -7,7 +7,9 @@ loaded where trials run (`experiments.measures`).
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from experiments.factor import Factor
+from experiments.factor import Factor, at_least
+
+LEAST_STEPS = Factor("least_steps", int, 1000, at_least(200), "training steps before the loss may be called flat")
 
 
 class Family(NamedTuple):

@@ -42,7 +42,7 @@ SEARCHES = (
              ("network", "inputs", "block_size"), "gap") for network, sizes in (("mlp", SIZES), ("conv", CONV_SIZES))),
     Search([Sweep(**{**TILE, **TRAINED, "max_steps": TUNING_STEPS}, head=list(TILE_HEADS), similarity=[0.0, 1.0],
                   inputs=[16, 128], test_items=1000, seeds=TUNING_SEEDS, learning_rate=[1e-3, 3e-3],
-                  weight_decay=[1.0, 3.0, 10.0], input_noise=[1.0, 1.5, 2.0])], ("head",), "pixel_accuracy"),
+                  weight_decay=[3.0, 10.0, 30.0], input_noise=[0.5, 1.0, 1.5, 2.0, 3.0])], ("head",), "pixel_accuracy"),
 )  # fmt: skip
 
 

@@ -20,7 +20,8 @@ PRIMARY_LEVEL = 0.99  # five primary studies at .05 in all
 EXPLORATORY_LEVEL = 0.95
 CELL = (
     "inputs", "outputs", "balanced", "signal_power", "noise", "dimension", "tiles", "labels", "tile_dimension",
-    "similarity", "field", "rows", "columns", "spacing", "stay", "coupling",
+    "similarity", "field", "rows", "columns", "spacing", "stay", "coupling", "grid_size", "scenes", "bits", "spread",
+    "frame",
 )  # fmt: skip
 VARIANT = ("max_steps", "init_seed", "width")  # what the robustness arms of a study vary within a cell
 

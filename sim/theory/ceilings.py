@@ -12,7 +12,7 @@ import numpy as np
 from scipy import special
 
 from sim.theory import checks, codebooks, composition, counts
-from sim.theory.dictionaries import DiscCeilings, disc_ceilings
+from sim.theory.dictionaries import DiscCeilings, dictionary_ceilings, disc_ceilings
 from sim.theory.fields import FieldCeilings, chain_ceilings, ising_ceilings
 from sim.types import FloatArray
 
@@ -22,6 +22,7 @@ __all__ = [
     "chain_ceilings",
     "class_mean_accuracy",
     "composed_accuracy",
+    "dictionary_ceilings",
     "disc_ceilings",
     "gaussian_codebook_accuracy",
     "gaussian_codebook_curve",

@@ -91,7 +91,42 @@ def disc_ceilings(grid_size: int, radii: tuple[float, ...], noise: float, num_dr
     checks.require(len(radii) > 0 and min(radii) > 0, "radii", "one or more numbers > 0", radii)
     listed = grid_size**4 * len(radii)
     checks.require(listed <= LARGEST_LIST, "grid_size**4 * len(radii)", "<= 2^23 (maps x pixels)", listed)
-    maps = disc_maps(grid_size, tuple(radii))
+    return dictionary_ceilings(disc_maps(grid_size, tuple(radii)), noise, num_draws)
+
+
+def scene_maps(side: int, lattice: int, radii: tuple[float, ...]) -> FloatArray:
+    """Maps of one disc at every centre of a lattice, lengths as shares of the side: 0/1, shape (maps, pixels).
+
+    A pixel shows its centre. On `side` = `lattice` these are the maps of `disc_maps`, in another order.
+
+    Args:
+        side: pixels on a side. lattice: centres on a side, in the middle of its cells. radii: in cells of the lattice.
+    """
+    pixel = (np.arange(side) + 0.5) / side
+    centre = (np.arange(lattice) + 0.5) / lattice
+    down, right = (pixel[:, None] - centre) ** 2, (pixel[:, None] - centre) ** 2
+    squared = down[:, None, :, None] + right[None, :, None, :]
+    edge = (np.array(radii) / lattice) ** 2 * (1 + 1e-9)  # a pixel's centre on the edge is inside
+    inside = squared[..., None] <= edge
+    return inside.reshape(side**2, -1).T.astype(np.float64)
+
+
+def dictionary_ceilings(maps: FloatArray, noise: float, num_draws: int | None = None) -> DiscCeilings:
+    """Ceilings for label maps drawn uniformly from a list of different ones, intensity 1 on 0.
+
+    Args:
+        maps: 0/1, shape (maps, pixels), at most 2^23 numbers.
+        noise, num_draws: as in `disc_ceilings`.
+
+    Raises:
+        ValueError: an argument breaks its rule.
+
+    Example:
+        >>> dictionary_ceilings(scene_maps(20, 16, (2, 3, 4, 5)), 1.0, num_draws=100).label_entropy_bits
+        10.0
+    """
+    noise = checks.require_positive("noise", noise)
+    checks.require(maps.size <= LARGEST_LIST, "maps x pixels", "<= 2^23", maps.size)
     num_draws = checks.optional_draws(num_draws) or int(np.clip(5e8 / maps.size, 300, 4000))
     rng = np.random.default_rng(SEED)
     scores = []

@@ -1,6 +1,7 @@
 """Costs: seconds follow what was measured, memory follows the arrays."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -20,6 +21,7 @@ from experiments.spec import Study, Sweep
 from experiments.store import Store
 from experiments.tasks import make_task, stack_members
 from sim.member import make_member
+from sim.networks.registry import Network
 
 SWEEP = Sweep(generator="codebook", network=["bayes", "linear"], outputs=[4, 8], inputs=16, max_steps=[200, 400],
               seeds=2, learning_rate=0.01, weight_decay=0.0, input_noise=0.0, test_items=100)  # fmt: skip
@@ -59,6 +61,23 @@ def test_seconds_are_those_of_stored_trials_of_the_same_kind(tmp_path, no_result
     assert predicted_seconds(batches_of([*trials, *plugin]), store) == pytest.approx(
         expected + 3 * OVERHEAD * seconds / operations + 3 * COMPILE_SECONDS
     )
+
+
+@pytest.mark.parametrize(("network", "sizes"), [("conv", {}), ("unet", {"levels": 2}), ("unet", {"levels": 1})])
+def test_operations_of_an_image_are_those_that_the_compiler_counts(network, sizes):
+    """Two a product. The compiler leaves out products with the zeros around an image, a tenth on 32 pixels a side, more
+    on coarser scales, and adds biases and rectifiers: within a quarter."""
+    depth = {"depth": 1} if network == "unet" else {}
+    (trial,) = Sweep(
+        generator="dictionary", network=network, grid_size=32, width=8, seeds=1, max_steps=100, batch_size=1,
+        test_items=1, learning_rate=0.01, weight_decay=0.0, input_noise=0.0, **depth, **sizes,
+    ).trials()  # fmt: skip
+    task = make_task(trial)
+    network = Network(task.settings.learner)
+    image = jnp.zeros((1, 32, 32))
+    parameters = network.init(jax.random.key(0), image)
+    counted = jax.jit(network.apply).lower(parameters, image).cost_analysis()["flops"]
+    assert (predicted_cost(trial, task) - OVERHEAD) / (6 * 100 + 2) == pytest.approx(counted / 2, rel=0.25)
 
 
 def test_without_a_record_the_rate_is_the_stated_one(tmp_path, no_results):

@@ -149,7 +149,8 @@ def test_conditional_factors_split_no_cells():
         ({"noise": "auto"}, "noise must be a finite number, got 'auto'"),
         ({"inputs_per_output": None}, "inputs_per_output must be a finite number, got None"),
         ({"balanced": 1}, "balanced must be true or false, got 1"),
-        ({"network": "vgg"}, "network must be one of mlp, linear, conv, bayes, plugin, class_mean, known, got 'vgg'"),
+        ({"network": "vgg"}, "network must be one of mlp, linear, conv, unet, bayes, plugin, class_mean, known, got "
+         "'vgg'"),
         ({"generator": 3}, "generator must be a name, got 3"),
         ({"receptive_field": 4, "network": "conv"}, "receptive_field must be odd and >= 1, got 4"),
         ({"max_steps": 10**6}, "max_steps must be between 50 and 102400, got 1000000"),

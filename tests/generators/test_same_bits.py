@@ -8,6 +8,7 @@ from jax import lax
 
 from sim.generators.blocks import BLOCKS, BlocksSpec
 from sim.generators.codebook import CODEBOOK, CodebookSpec
+from sim.generators.dictionary import DICTIONARY, DictionarySpec
 from sim.generators.fields import FIELDS, FieldsSpec
 from sim.generators.scenes import SCENES, ScenesSpec
 
@@ -28,6 +29,10 @@ TASKS = {
     FIELDS: FieldsSpec(
         grid_shape=(8, 8), field="chain", max_labels=4, labels=jnp.full(SIZE, 3), spacing=several(0.5, 2),
         noise=several(0.3, 2), stay=several(0.5, 0.9), coupling=several(0, 0.5),
+    ),
+    DICTIONARY: DictionarySpec(
+        frame=1, max_labels=4, labels=jnp.full(SIZE, 3), bits=jnp.arange(2, 2 + SIZE), spacing=several(0.5, 2),
+        noise=several(0.3, 2),
     ),
     SCENES: ScenesSpec(
         grid_size=16, supersample=2, max_labels=4, labels=jnp.full(SIZE, 3), objects=jnp.full(SIZE, 3),

@@ -8,6 +8,7 @@ import pytest
 
 from sim.generators.blocks import BlocksSpec
 from sim.generators.codebook import CodebookSpec
+from sim.generators.dictionary import DictionarySpec
 from sim.generators.fields import FieldsSpec
 from sim.generators.registry import GENERATORS
 
@@ -28,6 +29,9 @@ WRONG = [
     (FieldsSpec, {"stay": -0.1}, r"stay must be in \[0, 1\], got -0.1"),
     (FieldsSpec, {"coupling": float("inf")}, "coupling must be finite, got inf"),
     (FieldsSpec, {"sweeps": 0}, "sweeps must be a whole number"),
+    (DictionarySpec, {"grid_size": 34, "scenes": 2}, "scenes must be a multiple of 8, >= 16, got 17"),
+    (DictionarySpec, {"bits": 11}, r"bits must be a whole number in \[2, 10\], got 11"),
+    (DictionarySpec, {"labels": 3}, r"labels must be a whole number in \[2, 2\], got 3"),
 ]
 
 

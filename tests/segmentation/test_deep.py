@@ -35,6 +35,7 @@ IDENTITY = Refiners(
     level_set=lambda start, force, length, steps: start,
     part_touching=lambda foreground, markers, height: ndimage.label(foreground)[0].astype(np.int32),
     fit_rejector=lambda masks, probabilities, images, truths, seed: lambda mask, probability, image: mask,
+    fit_start=lambda examples, seed: lambda images: np.stack([images < 1.5, images >= 1.5], axis=-1).astype(np.float32),
 )
 HYBRIDS = hybrids(IDENTITY)
 SYSTEMS = DEEP | HYBRIDS
@@ -103,6 +104,14 @@ def test_every_system_answers_and_beats_a_constant(name, scenes):
     assert set(np.unique(found)) <= set(range(examples.num_labels))
     constant = np.bincount(np.ravel(truth)).max() / np.size(truth)
     assert np.mean(found == truth) > constant + SHARE * (1 - constant)
+
+
+@pytest.mark.parametrize("name", set(HYBRIDS) - {"component_rejection", "network_watershed"})
+def test_arm_forest_refines_a_map_without_a_network(name, scenes):
+    system = HYBRIDS[name]
+    examples, images, _ = task_data(system, scenes)
+    found = run(system, examples, images, **small(system, arm="forest"))
+    np.testing.assert_array_equal(found, images >= 1.5)
 
 
 @pytest.mark.parametrize("name", HYBRIDS)

@@ -51,12 +51,23 @@ def kmeans_clusters(images: Images, clusters: int, blur: float, seed: int) -> La
     return np.stack([group(each, clusters, seed)[0] for each in points]).reshape(images.shape)
 
 
+def median_points(image: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Medians of the grey values around each pixel in windows of 3, 5 and 9: shape (pixels, 3)."""
+    medians = [ndimage.median_filter(image, size) for size in (3, 5, 9)]
+    return np.stack(medians, axis=-1).reshape(-1, 3).astype(np.float64)
+
+
+def teaching_clusters(images: Images, clusters: int, seed: int) -> Labels:
+    """The k-means clusters that teach [28]'s support vector machines, from dark to bright."""
+    taught = [group(median_points(image), clusters, seed)[0].reshape(image.shape) for image in images]
+    return np.stack(taught).astype(np.int32)
+
+
 def svm_clusters(images: Images, clusters: int, cost: float, seed: int) -> Labels:
     """k-means clusters relearned by one support vector machine an image, from the pixels nearest to their centres."""
     answers = []
     for image in images:
-        medians = [ndimage.median_filter(image, size) for size in (3, 5, 9)]
-        points = np.stack(medians, axis=-1).reshape(-1, 3).astype(np.float64)
+        points = median_points(image)
         taught, distance = group(points, clusters, seed)
         chosen = [np.flatnonzero(taught == cluster) for cluster in np.unique(taught)]
         # Every second pixel of the nearer half: typical of the cluster, and not all alike.

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sim.segmentation.deep.hybrids import UNET
-from sim.segmentation.deep.pixels import TRAINING, Floats, Labels, fit_pixels, fit_scaling, most_probable
-from sim.segmentation.deep.refiners import Mask, Plane, Refiners, refined, signed_distance
+from sim.segmentation.deep.pixels import TRAINING, Floats, Labels, fit_scaling, most_probable
+from sim.segmentation.deep.refiners import Mask, Plane, Refiners, fit_map, refined, signed_distance
 from sim.segmentation.protocol import Examples, Predict, Segmenter
 
-ARMS = ("both", "start", "prior", "network")
+ARMS = ("both", "start", "prior", "network", "forest")
 
 
 def middle_disc(masks: NDArray[np.bool_]) -> Mask:
@@ -70,7 +70,7 @@ def shape_contour(refiners: Refiners) -> Segmenter:
 
     def fit(examples: Examples, settings: Mapping[str, Any], seed: int) -> Predict:
         arm = settings["arm"]
-        answer = fit_pixels("encoder_decoder", examples, settings, seed, **{name: settings[name] for name in UNET})
+        answer = fit_map(refiners, "encoder_decoder", examples, settings, seed, tuple(UNET))
         if arm == "network":
             return lambda images: most_probable(answer(images))
         blind = [middle_disc(examples.answers == label) for label in range(1, examples.num_labels)]
@@ -97,7 +97,7 @@ def shape_contour(refiners: Refiners) -> Segmenter:
         "[18]",
         "Avendi, Kheradvar, Jafarkhani, 2016 [unchecked]. An encoder-decoder on the whole image in place of a detector "
         "and a stacked autoencoder, one contour a label; arms: start "
-        "and prior, start only, prior only from a mean disc, network only.",
+        "and prior, start only, prior only from a mean disc, network only, a forest's shape in the network's place.",
         {
             **TRAINING, "arm": ARMS, **UNET, "region": (0.3, 0.1, 1.0), "prior": (0.5, 0.25, 1.0),
             "length": (1.0, 0.3), "contour_steps": (100,),

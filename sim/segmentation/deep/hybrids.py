@@ -1,6 +1,7 @@
 """Systems in which a network's map is where another method begins: [10] [21] [22] and their networks alone.
 
-Every hybrid has the parameter `arm`, whose value "network" leaves the refinement out: the same network by itself.
+Every hybrid has the parameter `arm`. Its value "network" leaves the refinement out: the same network by itself;
+"forest" leaves the network out: the same refinement on a random forest's map.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,16 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from sim.segmentation.deep.pixels import TRAINING, Floats, Labels, fit_pixels, fit_scaling, most_probable
-from sim.segmentation.deep.refiners import Plane, Refiners, named, refined, unary
+from sim.segmentation.deep.pixels import TRAINING, Floats, Labels, fit_scaling, most_probable
+from sim.segmentation.deep.refiners import Plane, Refiners, fit_map, named, refined, unary
 from sim.segmentation.protocol import Examples, Predict, Segmenter
 
-ARMS = ("refined", "network")
+ARMS = ("refined", "network", "forest")
 UNET: dict[str, Sequence[Any]] = {"width": (8, 16), "depth": (1, 2), "levels": (3, 2)}
 
 
 def map_system(
     name: str,
+    refiners: Refiners,
     network: str,
     refine: Callable[[Floats, Plane, Mapping[str, Any]], Labels],
     *,
@@ -28,14 +30,14 @@ def map_system(
     """A network whose map of each image is refined by itself.
 
     Args:
-        name: the registry key. network: a pixelwise one of `NETWORKS`.
+        name: the registry key. refiners: for the map of arm "forest". network: a pixelwise one of `NETWORKS`.
         refine: (probability (rows, columns, L), standardised image, parameters) -> labels.
         shape: candidates of the network's settings. parameters: of the refinement.
         facts: summary, phantom, survey and source of the `Segmenter`.
     """
 
     def fit(examples: Examples, settings: Mapping[str, Any], seed: int) -> Predict:
-        answer = fit_pixels(network, examples, settings, seed, **{field: settings[field] for field in shape})
+        answer = fit_map(refiners, network, examples, settings, seed, tuple(shape))
         if settings["arm"] == "network":
             return lambda images: most_probable(answer(images))
         return refined(answer, fit_scaling(examples.images), lambda p, image: refine(p, image, settings))
@@ -53,6 +55,7 @@ def dilated_crf(refiners: Refiners) -> Segmenter:
 
     return map_system(
         "dilated_crf",
+        refiners,
         "dilated",
         refine,
         shape={"width": (12, 24), "depth": (2, 3), "rates": ((1, 2, 4, 8), (1, 2, 4))},
@@ -79,6 +82,7 @@ def network_graph_cut(refiners: Refiners) -> Segmenter:
 
     return map_system(
         "network_graph_cut",
+        refiners,
         "unet",
         refine,
         shape=UNET,
@@ -128,6 +132,7 @@ def surface_evolution(refiners: Refiners) -> Segmenter:
 
     return map_system(
         "surface_evolution",
+        refiners,
         "unet",
         refine,
         shape=UNET,

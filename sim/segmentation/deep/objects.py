@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sim.segmentation.deep.hybrids import ARMS, UNET
-from sim.segmentation.deep.pixels import TRAINING, Floats, Labels, fit_pixels, fit_scaling, most_probable
-from sim.segmentation.deep.refiners import Plane, Refiners, named, refined
+from sim.segmentation.deep.pixels import TRAINING, Floats, Labels, fit_scaling, most_probable
+from sim.segmentation.deep.refiners import Plane, Refiners, fit_map, named, refined
 from sim.segmentation.protocol import Examples, Predict, Segmenter
 
 HELD_BACK = 4  # every fourth image is kept from the network for what learns from its answers
@@ -22,7 +22,7 @@ def component_rejection(refiners: Refiners) -> Segmenter:
         images, answers, labels = examples
         kept = np.arange(len(images)) % HELD_BACK == HELD_BACK - 1
         seen = Examples(images[~kept], answers[~kept], labels)
-        answer = fit_pixels("fcn", seen, settings, seed, **{name: settings[name] for name in (*UNET, "skips")})
+        answer = fit_map(refiners, "fcn", seen, settings, seed, (*UNET, "skips"))
         if settings["arm"] == "network" or not kept.any():
             return lambda others: most_probable(answer(others))
         scale, found = fit_scaling(seen.images), answer(images[kept])
@@ -70,7 +70,7 @@ def network_watershed(refiners: Refiners) -> Segmenter:
     def fit(examples: Examples, settings: Mapping[str, Any], seed: int) -> Predict:
         images, answers, labels = examples
         marked = Examples(images, mark_rims(answers, labels), labels + 1)
-        answer = fit_pixels("unet", marked, settings, seed, **{name: settings[name] for name in UNET})
+        answer = fit_map(refiners, "unet", marked, settings, seed, tuple(UNET))
 
         def refine(probability: Floats, image: Plane) -> Labels:
             # Of a rim the network does not say whose it is: labels are compared on the insides alone.

@@ -20,7 +20,7 @@ Probabilities: TypeAlias = Callable[[Images], Floats]  # (images, rows, columns)
 
 TRAINING: dict[str, Sequence[Any]] = {
     "learning_rate": (3e-3, 1e-3, 1e-2),
-    "steps": (600, 2400),
+    "steps": (1000, 4000),
     "members": (1, 4),
     "augment": (True, False),
 }

@@ -4,14 +4,15 @@ Everywhere a unary is -log p, float64, shape (L, rows, columns), and an image is
 values standardised by the training images.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from sim.segmentation.deep.pixels import Floats, Labels
+from sim.segmentation.deep.pixels import Floats, Labels, Probabilities, fit_pixels
+from sim.segmentation.protocol import Examples
 
 Plane = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -33,6 +34,7 @@ class Refiners(NamedTuple):
             phi > 0 being inside.
         part_touching: (foreground, markers, height) -> numbers of objects, int, 0 outside: a watershed.
         fit_rejector: (masks, probabilities, images, truths, seed) -> Reject, learned on components.
+        fit_start: (examples, seed) -> probabilities a pixel without a network, in the network's place in arm "forest".
     """
 
     dense_crf: Callable[[Plane, Plane, float, float, float, float], NDArray[Any]]
@@ -41,6 +43,25 @@ class Refiners(NamedTuple):
     level_set: Callable[[Mask, Callable[[Plane], Plane], float, int], NDArray[Any]]
     part_touching: Callable[[Mask, NDArray[np.int32], Plane], NDArray[np.int32]]
     fit_rejector: Callable[[Sequence[Mask], Sequence[Plane], Sequence[Plane], Sequence[Mask], int], Reject]
+    fit_start: Callable[[Examples, int], Probabilities]
+
+
+def fit_map(
+    refiners: Refiners,
+    network: str,
+    examples: Examples,
+    settings: Mapping[str, Any],
+    seed: int,
+    shape: Sequence[str],
+) -> Probabilities:
+    """The map that is refined: a network's, or in arm "forest" that of `fit_start`.
+
+    Args:
+        network: a pixelwise one of `NETWORKS`, with the settings named in `shape`.
+    """
+    if settings["arm"] == "forest":
+        return refiners.fit_start(examples, seed)
+    return fit_pixels(network, examples, settings, seed, **{name: settings[name] for name in shape})
 
 
 def unary(probability: Floats) -> Plane:

@@ -40,7 +40,7 @@ class Plan:
     """
 
     network: NetworkSettings
-    training: TrainSettings = field(default_factory=lambda: TrainSettings(batch_size=8, min_steps=400))
+    training: TrainSettings = field(default_factory=lambda: TrainSettings(batch_size=2, min_steps=400))
     augmentation: str = "none"
 
     def __post_init__(self) -> None:
@@ -122,7 +122,7 @@ def train_networks(
     seeds: Sequence[int],
     learning_rates: float | Sequence[float] = 3e-3,
     weight_decay: float = 1e-4,
-    steps: int = 600,
+    steps: int = 1000,
     views: Sequence[int] | None = None,
     class_weights: ArrayLike | None = None,
 ) -> Trained:

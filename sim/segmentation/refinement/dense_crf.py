@@ -1,5 +1,7 @@
 """Fully connected conditional random field: mean field with exact sums over all pairs of pixels."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
@@ -8,6 +10,13 @@ from scipy.special import softmax
 from sim.segmentation.refinement.lattice import check_unary
 
 LARGEST = 4096  # pixels: the matrix of all pairs then takes 64 megabytes
+
+
+@lru_cache(maxsize=4)
+def _gaussian(shape: tuple[int, int], scale: float) -> NDArray[np.float32]:
+    """exp(-d^2 / (2 scale^2)) of all pairs of pixels of a grid: what images of one size share."""
+    place = np.indices(shape).reshape(2, -1).T
+    return np.exp(cdist(place, place, "sqeuclidean").astype(np.float32) / np.float32(-2 * scale**2))
 
 
 def pair_kernel(
@@ -37,12 +46,13 @@ def pair_kernel(
     for name, value in (("bilateral", bilateral), ("spatial", spatial)):
         if not 0 <= value < np.inf:
             raise ValueError(f"{name} must be >= 0 and finite, got {value}")
-    place = np.indices(grey.shape).reshape(2, -1).T
-    square = cdist(place, place, "sqeuclidean").astype(np.float32)
-    kernel = spatial * np.exp(square / np.float32(-2 * near**2))
+    shape = (grey.shape[0], grey.shape[1])
+    kernel = np.float32(spatial) * _gaussian(shape, near)
     if bilateral > 0:
         level = grey.ravel() / np.float32(contrast * np.sqrt(2))
-        kernel += bilateral * np.exp(square / np.float32(-2 * reach**2) - (level[:, None] - level[None]) ** 2)
+        alike = np.exp(-((level[:, None] - level[None]) ** 2))
+        alike *= np.float32(bilateral) * _gaussian(shape, reach)
+        kernel += alike
     np.fill_diagonal(kernel, 0)
     return np.asarray(kernel, dtype=np.float32)
 
