@@ -25,7 +25,7 @@ CROP: dict[str, Any] = {"generator": "block_crops", "stay": 0.9, "noise": 1.0, "
 TILE_HEADS = ("shared", "placed", "dense")
 # head -> the best of the last of `SEARCHES`, pooled over similarity and I
 TILE_RECIPES: Mapping[str, tuple[float, float, float]] = {
-    "shared": (1e-3, 3.0, 1.5), "placed": (1e-3, 3.0, 1.5), "dense": (3e-3, 3.0, 1.0),
+    "shared": (3e-3, 10.0, 1.0), "placed": (3e-3, 3.0, 3.0), "dense": (1e-3, 10.0, 1.0),
 }  # fmt: skip
 TILE: dict[str, Any] = {
     "generator": "blocks", "tiles": 4, "labels": 2, "tile_dimension": 32, "signal_power": 0.12, "noise": 1.0,
