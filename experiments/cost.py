@@ -61,7 +61,8 @@ def _products(learner: NetworkSettings) -> float:
     """Weights of a network, each as often as one image uses it; biases of a U-Net are left out."""
     rows, columns = learner.image_shape
     if learner.network != "unet":
-        uses = rows * columns if learner.network == "conv" else learner.units if learner.head == "shared" else 1
+        shared = learner.head in ("shared", "placed")
+        uses = rows * columns if learner.network == "conv" else learner.units if shared else 1
         return float(uses * num_parameters(learner))
     total = float(rows * columns * learner.width * learner.classes)
     for level in range(learner.levels + 1):

@@ -12,7 +12,7 @@ __all__ = ["AUTO", "FACTORS", "RECIPE_NUMBERS", "Factor", "Rule", "UsageError"]
 
 
 RECIPES = {"plain": "", "regularised": "+reg"}  # recipe -> its mark in an arm's label
-HEADS = ("jway", "dense", "shared")
+HEADS = ("jway", "dense", "shared", "placed")
 FIELDS = ("independent", "chain", "ising")
 
 GENERATOR_FACTORS: dict[str, tuple[str, ...]] = {

@@ -10,6 +10,7 @@ from experiments.store import Store
 from experiments.studies.registry import STUDIES
 from paper_figures import (
     accuracy_outputs,
+    blocks,
     collapse,
     continuous,
     digits,
@@ -18,6 +19,7 @@ from paper_figures import (
     effective_outputs,
     examples,
     heads,
+    labels,
     linear_vs_deep,
     macros,
     metric_gap,
@@ -62,6 +64,8 @@ FIGURES: dict[str, Figure] = {
         Figure(phase_map.NAME, phase_map.SUMMARY, ("codebook",), phase_map.draw),
         Figure(heads.NAME, heads.SUMMARY, ("heads",), heads.draw),
         Figure(survey_curve.NAME, survey_curve.SUMMARY, ("grid",), survey_curve.draw),
+        Figure(labels.NAME, labels.SUMMARY, ("labels",), labels.draw),
+        Figure(blocks.NAME, blocks.SUMMARY, ("blocks",), blocks.draw),
         Figure(collapse.NAME, collapse.SUMMARY, ("codebook",), collapse.draw),
         Figure(theory.NAME, theory.SUMMARY, ("codebook",), theory.draw),
         Figure(digits.NAME, digits.SUMMARY, ("digits",), digits.draw),

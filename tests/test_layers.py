@@ -52,6 +52,7 @@ ORDER = (
     ("experiments.rows",),
     ("experiments.measuring",),
     ("experiments.runner",),
+    ("experiments.ranking",),
     ("experiments.selftest",),
     ("experiments.explaining", "experiments.replaying", "experiments.rescoring", "experiments.selfcheck"),
     ("experiments.studies",),

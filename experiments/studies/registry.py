@@ -2,6 +2,7 @@
 
 from experiments.spec import Study
 from experiments.studies import (
+    blocks,
     codebook,
     continuous,
     digits,
@@ -10,6 +11,7 @@ from experiments.studies import (
     effective_outputs,
     grid,
     heads,
+    labels,
     linear_vs_deep,
     metric_gap,
     refinement,
@@ -26,6 +28,8 @@ _ALL = (
     resolution.STUDY,
     training_fit.STUDY,
     effective_outputs.STUDY,
+    labels.STUDY,
+    blocks.STUDY,
     downsampling.STUDY,
     refinement.STUDY,
     linear_vs_deep.STUDY,

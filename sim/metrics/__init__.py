@@ -4,8 +4,10 @@ from sim.metrics.answers import Prediction, Scores, calibration_error, pooled_di
 from sim.metrics.detections import detection_scores
 from sim.metrics.masks import boundary_f, mean_iou, segmentation_scores
 from sim.metrics.partitions import partition_scores
+from sim.metrics.posterior import PosteriorScores, score_by_posterior
 
 __all__ = [
+    "PosteriorScores",
     "Prediction",
     "Scores",
     "boundary_f",
@@ -15,6 +17,7 @@ __all__ = [
     "partition_scores",
     "pooled_dice",
     "score",
+    "score_by_posterior",
     "segmentation_scores",
     "weighted_mean",
 ]

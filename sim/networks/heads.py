@@ -1,10 +1,11 @@
 """Heads: from features to logits of shape (batch, units, classes), padded classes masked.
 
-Three ways to answer the same question about an image of `units` tiles or pixels with L labels each:
+Four ways to answer the same question about an image of `units` tiles or pixels with L labels each:
 
 * `jway`: one unit whose classes are all J = L^units label maps, unrelated to one another (the survey's picture);
 * `dense`: one unit a tile or pixel, every logit reading every feature;
-* `shared`: the same weights for every tile or pixel, reading only that tile's or pixel's features.
+* `shared`: the same weights for every tile or pixel, reading only that tile's or pixel's features;
+* `placed`: shared, and told which tile or pixel it reads.
 """
 
 import flax.linen as nn
@@ -17,6 +18,7 @@ HEADS = {
     "jway": "one output for each of the J label maps",
     "dense": "one output for each unit and label, all reading the whole image",
     "shared": "the same output weights for every unit, reading that unit alone",
+    "placed": "shared, and each unit is told its place",
 }
 MASKED = -1e9  # a logit whose probability is exactly zero in float32, finite so that its gradient is zero, not NaN
 

@@ -38,7 +38,7 @@ class NetworkSettings:
 
     Attributes:
         network: a key of `NETWORKS`.
-        head: "jway", "dense" or "shared".
+        head: "jway", "dense", "shared" or "placed".
         image_shape: (rows, columns) of an image, in pixels.
         units: output units: tiles or pixels; 1 under a J-way head.
         classes: classes of a unit, padding included; J for a J-way head, L otherwise.
@@ -78,11 +78,13 @@ class NetworkSettings:
             raise ValueError(f"receptive_field must be odd, got {self.receptive_field}")
         rows, columns = self.image_shape
         pixelwise = self.units == rows * columns
+        if self.head == "placed" and self.network not in ("mlp", "linear"):
+            raise ValueError(f"head placed needs network mlp or linear, got {self.network!r}")
         if self.network in PIXELWISE and self.head == "shared" and not pixelwise:
             raise ValueError(f"a shared head on a {self.network} trunk needs one unit a pixel, got {self.units} units")
         self._check_scales()
-        if self.head == "shared" and not pixelwise and columns % self.units:
-            raise ValueError(f"a shared head needs the units to divide the {columns} columns, got {self.units}")
+        if self.head in ("shared", "placed") and not pixelwise and columns % self.units:
+            raise ValueError(f"a {self.head} head needs the units to divide the {columns} columns, got {self.units}")
 
     def _check_scales(self) -> None:
         if self.network in CLASSIFIERS and self.head == "shared":
@@ -158,9 +160,13 @@ class Network(nn.Module):
                 features = features.reshape(batch, settings.units, -1)
         else:
             depth = 0 if settings.network == "linear" else settings.depth
-            inputs = split_units(images, settings.units) if settings.head == "shared" else images.reshape(batch, -1)
+            apart = settings.head in ("shared", "placed")
+            inputs = split_units(images, settings.units) if apart else images.reshape(batch, -1)
+            if settings.head == "placed":
+                places = jnp.broadcast_to(jnp.eye(settings.units), (batch, settings.units, settings.units))
+                inputs = jnp.concatenate([inputs, places], axis=-1)
             features = Dense(settings.width, depth)(inputs)
-        if settings.head == "shared":
+        if settings.head in ("shared", "placed"):
             return Head(1, settings.classes)(features)[..., 0, :]
         return Head(settings.units, settings.classes)(features.reshape(batch, -1))
 

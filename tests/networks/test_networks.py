@@ -85,13 +85,24 @@ def test_a_shared_head_sees_its_own_tile_and_a_dense_one_the_whole_image():
     poked[:, :, 4:8] += 1.0
 
     changed = []
-    for network, head in (("mlp", "shared"), ("linear", "shared"), ("mlp", "dense")):
+    for network, head in (("mlp", "shared"), ("linear", "shared"), ("mlp", "placed"), ("mlp", "dense")):
         model = Network(NetworkSettings(network, head, (2, 12), 3, 4, width=32))
         parameters = numbers(model.settings, rng)
         apply = jax.jit(model.apply)
         difference = np.asarray(apply(parameters, poked)) != np.asarray(apply(parameters, images))
         changed.append(difference.any(axis=(0, 2)).tolist())
-    assert changed == [[False, True, False], [False, True, False], [True, True, True]]
+    assert changed == [[False, True, False], [False, True, False], [False, True, False], [True, True, True]]
+
+
+def test_only_a_placed_head_tells_equal_tiles_apart():
+    rng = np.random.default_rng(3)
+    image = np.tile(rng.standard_normal((1, 2, 4)).astype(np.float32), (1, 1, 3))
+    differ = []
+    for head in ("shared", "placed"):
+        model = Network(NetworkSettings("mlp", head, (2, 12), 3, 4, width=32))
+        logits = np.asarray(jax.jit(model.apply)(numbers(model.settings, rng), image))[0]
+        differ.append(bool(np.any(logits != logits[:1])))
+    assert differ == [False, True]
 
 
 def test_images_are_cut_into_tiles_and_pixels():
@@ -105,6 +116,8 @@ def test_every_name_is_usable():
         for head in HEADS:
             if head == "shared" and network in CLASSIFIERS:
                 continue
+            if head == "placed" and network not in ("mlp", "linear"):
+                continue
             units = 1 if head == "jway" else 16
             settings = NetworkSettings(network, head, (4, 4), units, 3, width=2, receptive_field=5, levels=1, skips=1)
             assert shapes_of(settings)[0].shape == (2, units, 3)
@@ -114,11 +127,12 @@ def test_every_name_is_usable():
     ("changes", "message"),
     [
         ({"network": "forest"}, r"network must be one of \[.*'conv', .*'linear', .*'mlp', .*\], got 'forest'"),
-        ({"head": "one"}, r"head must be one of \['dense', 'jway', 'shared'\], got 'one'"),
+        ({"head": "one"}, r"head must be one of \['dense', 'jway', 'placed', 'shared'\], got 'one'"),
         ({"units": 2}, "a jway head has 1 unit, got units 2"),
         ({"receptive_field": 4}, "receptive_field must be odd, got 4"),
         ({"head": "shared", "units": 5}, "needs the units to divide the 12 columns, got 5"),
         ({"network": "conv", "head": "shared", "units": 3}, "needs one unit a pixel, got 3 units"),
+        ({"network": "conv", "head": "placed", "units": 24}, "head placed needs network mlp or linear, got 'conv'"),
     ],
 )
 def test_impossible_settings_are_refused(changes, message):

@@ -42,7 +42,22 @@ def _systems(factors, scatter):
     return dict.fromkeys(names, 0.6 + 0.01 * scatter)
 
 
+def _label_chains(factors, scatter):
+    chance, ceiling = 1 / factors["labels"], 0.95
+    accuracy = 0.9 + 0.005 * scatter
+    return {"expected_accuracy": accuracy, "expected_ceiling": ceiling, "pixel_ceiling": 0.85, "pixel_accuracy": 0.89,
+            "known_pixel_accuracy": 0.95 + 0.002 * scatter, "exact_match": 0.3, "known_exact_match": 0.5,
+            "chance_normalised": (accuracy - chance) / (1 - chance),
+            "normalised_ceiling": (ceiling - chance) / (1 - chance)}  # fmt: skip
+
+
+def _block_crops(factors, scatter):
+    return {"gap": -0.01 + 0.002 * scatter, "pixel_accuracy": 0.92, "known_pixel_accuracy": 0.94 + 0.002 * scatter}
+
+
 SCORES = {
+    "label_chains": _label_chains,
+    "block_crops": _block_crops,
     "metric_gap": _metric_gap,
     "refinement": _refinement,
     "downsampling": _downsampling,
