@@ -14,8 +14,9 @@ from experiments.spec import Study
 from experiments.store import COMMITTED, Store
 from experiments.studies.objections import OBJECTIONS, Objection
 from experiments.studies.registry import STUDIES
+from experiments.studies.systems_margins import margins
 from experiments.tables import load
-from experiments.verdicts import judge_study
+from experiments.verdicts import judge_study, to_columns
 from paper_figures.registry import FIGURES, draw_figures
 from paper_figures.source import Source
 from paper_figures.style import Drawing
@@ -48,6 +49,24 @@ def verdict_table(verdicts: Sequence[Mapping[str, Any]]) -> str:
         cells = [f"`{row['arm']}`", f"**{row['verdict']}**", words(row["estimand"]), effect, words(interval)]
         lines.append("| " + " | ".join([*cells, show(row["trials"])]) + " |")
     return "\n".join(lines)
+
+
+def margin_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Every system against random labels and the best constant answer, in its phantom's primary metric."""
+    lines = [
+        "Each system on its own phantom with 64 training images, in the primary metric, and by how much it beats random",
+        "answers and the best answer that is the same for every image (95% over seeds; bold: not shown to beat it).",
+        "",
+        "| system | phantom | score | less chance | less constant |",
+        "|---|---|--:|---|---|",
+    ]
+    for row in rows:
+        cells = [f"`{row['system']}`", row["phantom"], f"{row['score']:.3f}"]
+        for name in ("chance", "constant"):
+            text = f"{row[f'{name}_margin']:.3f} [{row[f'{name}_low']:.3f},\u00a0{row[f'{name}_high']:.3f}]"
+            cells.append(words(text) if row[f"beats_{name}"] else f"**{words(text)}**")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def section(
@@ -89,6 +108,8 @@ def write_findings(folder: Path) -> Path:
         drawn = draw_figures(names, source, folder / "figures")[0] if rows.num_rows else []
         verdicts = judge_study(study, rows, store.ledger(name))
         sections.append(section(study, verdicts, OBJECTIONS.get(name), drawn))
+        if name == "systems" and rows.num_rows:
+            sections.append(margin_table(margins(to_columns(rows))))
     page = folder / "findings.md"
     page.write_text("\n".join(sections), encoding="utf-8")
     return page

@@ -14,6 +14,7 @@ from paper_figures.style import DOUBLE, Drawing, make_canvas, paper_style, save
 from sim.analysis.compare import paired_t
 
 NAME = "table2"
+WRAP = 132  # characters of a note that fit into the page's width
 SUMMARY = "the survey's Table 2 beside the same systems on the same phantoms"
 
 
@@ -141,7 +142,7 @@ def draw(source: Source, out: Path) -> Drawing:
         said, found = PUBLISHED[row.name], judge_row(columns, row)
         cells.append([said.title, said.deep, said.other, _text(own, row, row.deep, sizes),
                       _text(own, row, (row.other,), sizes), found["verdict"] if found else "-"])  # fmt: skip
-        notes += textwrap.wrap(f"{said.title.splitlines()[0]}: {said.note}", 150)
+        notes += textwrap.wrap(f"{said.title.splitlines()[0]}: {said.note}", WRAP)
     if not cells:
         raise MissingRows(f"table {NAME} must have finished rows of a system of Table 2 in systems, got none")
     height = 0.135 * (sum(max(c.count("\n") + 1 for c in row) for row in cells) + len(cells) + len(notes) + 4)
