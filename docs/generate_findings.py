@@ -55,7 +55,8 @@ def margin_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Every system against random labels and the best constant answer, in its phantom's primary metric."""
     lines = [
         "Each system on its own phantom with 64 training images, in the primary metric, and by how much it beats",
-        "random answers and the best answer that is the same for every image (95% over seeds; bold: not shown to beat it).",
+        "random answers and the best answer that is the same for every image (95% over seeds; bold: not shown to",
+        "beat it).",
         "",
         "| system | phantom | score | less chance | less constant |",
         "|---|---|--:|---|---|",
