@@ -51,6 +51,12 @@ def verdict_table(verdicts: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+WHY_NOT = """Why some do not beat the constant: the phantom's liver lies in one place up to a shift and a turn, so that
+the mean shape is a strong answer there, and what looks at grey values alone (regression, discriminants, Chan-Vese,
+max-flow) takes neighbours of equal grey for liver. Membranes stand about a lattice of cells; V_Rand merges two cells at
+a single leak, which a constant lattice never has, and thresholded membranes have many."""
+
+
 def margin_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Every system against random labels and the best constant answer, in its phantom's primary metric."""
     lines = [
@@ -67,7 +73,7 @@ def margin_table(rows: Sequence[Mapping[str, Any]]) -> str:
             text = f"{row[f'{name}_margin']:.3f} [{row[f'{name}_low']:.3f},\u00a0{row[f'{name}_high']:.3f}]"
             cells.append(words(text) if row[f"beats_{name}"] else f"**{words(text)}**")
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", WHY_NOT]) + "\n"
 
 
 def section(
