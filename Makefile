@@ -64,7 +64,8 @@ docs: .venv/docs
 	touch $@
 
 reproduce: setup
-	for study in codebook heads grid digits; do $(BIN)/capsim run $$study --preset laptop --store results || exit 1; done
+	for study in $$($(BIN)/python -c "from experiments.studies.registry import STUDIES; print(*STUDIES)"); do \
+		$(BIN)/capsim run $$study --preset laptop --store results || exit 1; done
 
 lock: setup
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \

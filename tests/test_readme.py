@@ -13,8 +13,8 @@ README = Path(__file__).parent.parent / "README.md"
 
 def test_the_verdicts_are_those_of_the_committed_records():
     printed = re.findall(r"^\| `(\w+)`, `([^`]+)` \|.*\| (\w+) \|$", README.read_text(), flags=re.MULTILINE)
-    assert {study for study, _, _ in printed} == set(STUDIES)
     store = Store(COMMITTED)
+    assert {study for study, _, _ in printed} == {name for name in STUDIES if store.holds(name)}
     found = {}
     for name, study in STUDIES.items():
         for row in judge_study(study, load(study, store, "laptop").table, store.ledger(name)):
