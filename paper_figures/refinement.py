@@ -14,7 +14,7 @@ from paper_figures.style import DOUBLE, REFINED, Drawing, add_legend, draw_point
 
 NAME = "refinement"
 SUMMARY = "argmax of prediction maps against generic and shape-informed refiners, with exact ceilings"
-NETWORKS = {"conv1": "1", "conv3": "3", "conv7": "7", "unet": "U-Net", "exact": "exact"}
+NETWORKS = {"conv1": "1", "conv3": "3", "conv7": "7", "unet": "U-\nNet", "exact": "exact"}
 LAWS = {"ising": "Ising field", "discs": "discs"}
 SHOWN = [("ising", "pixel_accuracy"), ("discs", "pixel_accuracy"), ("discs", "exact_match"), ("discs", "dice")]
 APART = 0.14  # kinds of refiner stand side by side

@@ -47,8 +47,8 @@ def block_oracle(shares: Floats) -> Floats:
         shares: float, shape (images, rows, columns), in [0, 1], not all 0.
 
     Example:
-        >>> block_oracle(np.array([[[1.0, 0.5], [0.0, 0.0]]])).tolist()
-        [0.8]
+        >>> block_oracle(np.array([[[1.0, 0.5], [0.0, 0.0]]])).round(3).tolist()
+        [0.857]
     """
     falling = -np.sort(-shares.reshape(len(shares), -1), axis=1)
     count = np.arange(1, falling.shape[1] + 1)

@@ -51,7 +51,7 @@ def test_every_committed_result_keeps_its_identity(name):
     (file,) = (COMMITTED / name).glob("rows-*.parquet")
     rows = pq.read_table(file, columns=["identity", "factors_json"]).to_pylist()
     before = {row["identity"] for row in rows if '"keep_ranks"' not in row["factors_json"]}
-    assert len(before) > 500
+    assert len(before) > 100
     assert before == {trial.identity for trial in STUDIES[name].trials("laptop") if not is_ranked(trial)}
 
 
