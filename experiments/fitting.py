@@ -101,8 +101,8 @@ def study_arms(study: str, table: pa.Table) -> list[Arm]:
     for arm in sorted(set(columns["arm"]) - {""}):
         for metric in METRICS.get(study, ("test_accuracy",)):
             rows = arm_rows(study, columns, arm, metric)
-            if rows is None:
-                continue
+            if rows is None or not np.isfinite(rows[metric].astype(np.float64)).all():
+                continue  # an arm that is scored by other metrics
             read, held = {name: rows[name] for name in names}, largest_held_out(rows)
             if num_cells(read, ~held) >= MIN_CELLS:
                 found.append(Arm(arm, metric, read, rows, rows[metric], None, None, held, laws))

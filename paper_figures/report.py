@@ -106,11 +106,11 @@ def _judge(held: Mapping[str, Selection], notes: list[str]) -> list[dict[str, An
 def _fit(held: Mapping[str, Selection], notes: list[str]) -> list[FittedArm]:
     """Laws of all studies; rows too few for a fit or its curve give a note instead."""
     fitted, reasons = fit_studies({study: selection.table for study, selection in held.items()})
-    for study in held:
-        if study in reasons:
-            notes.append(f"Study {study} could not be fitted from these rows: {reasons[study]}")
-        elif not any(arm.study == study for arm in fitted):
-            notes.append(f"Study {study} could not be fitted: the rows are too few.")
+    notes += [f"Study {study} could not be fitted from these rows: {reason}" for study, reason in reasons.items()]
+    others = [study for study in held if study not in reasons and not any(arm.study == study for arm in fitted)]
+    if others:
+        notes.append("No law of accuracy against J is fitted where J and I are varied in fewer than six cells: "
+                     f"{', '.join(others)}.")  # fmt: skip
     for arm in fitted:
         if arm.reason:
             what = "followed over J" if arm.rows else "fitted"

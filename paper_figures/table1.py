@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
 from scipy.stats import spearmanr
 
 from paper_figures.source import Source
-from paper_figures.style import DOUBLE, Drawing, make_canvas, paper_style, save
+from paper_figures.style import Drawing
+from paper_figures.tables import WRAP, save_table
 
 NAME = "table1"
 SUMMARY = "the survey's Table 1 as printed, notes on its numbers, and their correlations"
@@ -51,14 +51,7 @@ ROWS = (
         "DeepLab v2 has 79.7 [unchecked]."),
 )  # fmt: skip
 HEADER = ("competition", "inputs I", "outputs J", "best accuracy", "log2(I/J)")
-SYMBOLS = (
-    ("%", r"\%"),
-    ("≈infinity", r"$\approx\infty$"),
-    ("log2(I/J)", r"$\log_2(I/J)$"),
-    ("\n", r" \\ "),
-)  # in LaTeX
 PLACES = (0.0, 0.3, 0.44, 0.58, 0.86)
-WRAP = 132  # characters of a note that fit into the page's width
 
 
 class Correlation(NamedTuple):
@@ -112,34 +105,6 @@ def _cells(row: Row) -> list[str]:
     return [row.competition, str(row.inputs), outputs, accuracy, ratio]
 
 
-def _latex(cells: list[list[str]]) -> str:
-    def clean(text: str) -> str:
-        for plain, written in SYMBOLS:
-            text = text.replace(plain, written)
-        return r"\makecell[l]{" + text + "}"
-
-    lines = [r"\begin{tabular}{lllll}", r"\hline", " & ".join(clean(name) for name in HEADER) + r" \\", r"\hline"]
-    lines += [" & ".join(clean(cell) for cell in row) + r" \\" for row in cells]
-    return "\n".join([*lines, r"\hline", r"\end{tabular}", ""])
-
-
-def _draw_table(axes: Axes, cells: list[list[str]], notes: list[str]) -> None:
-    lines = [max(cell.count("\n") + 1 for cell in row) for row in cells]
-    step = 1 / (sum(lines) + 0.8 * len(lines) + 3 + len(notes))
-    axes.set(xlim=(0, 1), ylim=(0, 1))
-    axes.set_axis_off()
-    for place, name in zip(PLACES, HEADER, strict=True):
-        axes.text(place, 1.0, name, va="top", weight="bold")
-    top = 1 - 1.4 * step
-    for row, height in zip(cells, lines, strict=True):
-        axes.axhline(top + 0.2 * step, color="#999999", linewidth=0.5)
-        for place, cell in zip(PLACES, row, strict=True):
-            axes.text(place, top, cell, va="top", fontsize=6.5, linespacing=1.25)
-        top -= (height + 0.8) * step
-    axes.axhline(top + 0.2 * step, color="#999999", linewidth=0.5)
-    axes.text(0, top - 0.2 * step, "\n".join(notes), va="top", fontsize=6.5, linespacing=1.25)
-
-
 def draw(source: Source, out: Path) -> Drawing:
     """Draw the survey's rows with notes and correlations; also as CSV and LaTeX. No rows of a study are read."""
     cells, found = [_cells(row) for row in ROWS], correlations()
@@ -155,14 +120,7 @@ def draw(source: Source, out: Path) -> Drawing:
     ]  # fmt: skip
     numbers += [{"row": f"Spearman({c.name}), {c.rows} rows", "value": c.value, "p_value": c.p_value,
                  "trials": c.trials} for c in found]  # fmt: skip
-    height = 0.118 * (sum(max(c.count("\n") + 1 for c in row) for row in cells) + len(cells) + len(notes) + 3)
-    with paper_style():
-        canvas = make_canvas(DOUBLE, height)
-        _draw_table(canvas.subplots(), cells, notes)
-        drawing = save(canvas, numbers, out, NAME, CAPTION, ALTERNATIVE)
-    written = out / f"{NAME}.tex"
-    written.write_text(_latex(cells), encoding="utf-8")
-    return drawing._replace(paths=(*drawing.paths, written))
+    return save_table(HEADER, PLACES, cells, notes, numbers, out, NAME, CAPTION, ALTERNATIVE)
 
 
 CAPTION = (

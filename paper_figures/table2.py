@@ -5,16 +5,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from experiments.studies.common import Columns, chosen
 from experiments.studies.systems import PIXELS, ROWS, Row, judge_row, sizes_of
 from paper_figures.source import MissingRows, Source
-from paper_figures.style import DOUBLE, Drawing, make_canvas, paper_style, save
+from paper_figures.style import Drawing
+from paper_figures.tables import WRAP, save_table
 from sim.analysis.compare import paired_t
 
 NAME = "table2"
-WRAP = 132  # characters of a note that fit into the page's width
 SUMMARY = "the survey's Table 2 beside the same systems on the same phantoms"
 
 
@@ -61,6 +60,7 @@ SHOWN: dict[str, tuple[tuple[str, str, float, bool], ...]] = {
     "cells": (("OR", "over_segmentation", 1, False), ("UR", "under_segmentation", 1, False),
               ("Dice", "dice", 1, False)),
 }  # fmt: skip
+PLACES = (0.0, 0.135, 0.245, 0.35, 0.64, 0.885)
 HEADER = ("row", "survey:\ndeep", "survey:\nnon-deep", "here: deep", "here: non-deep", "verdict")
 NAMES = {
     "encoder_decoder": "[19]", "fitting_and_contour": "[20]", "network_graph_cut": "[22]", "shape_graph_cut": "[23]",
@@ -100,35 +100,6 @@ def _text(numbers: list[dict[str, Any]], row: Row, systems: tuple[str, ...], siz
     return "\n".join(lines)
 
 
-def _latex(cells: list[list[str]]) -> str:
-    def clean(text: str) -> str:
-        replaced = text.replace("%", r"\%").replace("±", r"$\pm$")
-        return r"\makecell[l]{" + replaced.replace("\n", r" \\ ") + "}"
-
-    lines = [r"\begin{tabular}{llllll}", r"\hline", " & ".join(clean(name) for name in HEADER) + r" \\", r"\hline"]
-    lines += [" & ".join(clean(cell) for cell in row) + r" \\" for row in cells]
-    return "\n".join([*lines, r"\hline", r"\end{tabular}", ""])
-
-
-def _draw_table(axes: Axes, cells: list[list[str]], notes: list[str]) -> None:
-    places = (0.0, 0.135, 0.245, 0.35, 0.64, 0.885)
-    lines = [max(cell.count("\n") + 1 for cell in row) for row in cells]
-    step = 1 / (sum(lines) + len(lines) + 4 + len(notes))
-    axes.set(xlim=(0, 1), ylim=(0, 1))
-    axes.set_axis_off()
-    top = 1.0
-    for place, name in zip(places, HEADER, strict=True):
-        axes.text(place, top, name, va="top", weight="bold")
-    top -= 2.4 * step
-    for row, height in zip(cells, lines, strict=True):
-        axes.axhline(top + 0.2 * step, color="#999999", linewidth=0.5)
-        for place, cell in zip(places, row, strict=True):
-            axes.text(place, top, cell, va="top", fontsize=6.5, linespacing=1.25)
-        top -= (height + 0.8) * step
-    axes.axhline(top + 0.2 * step, color="#999999", linewidth=0.5)
-    axes.text(0, top - 0.2 * step, "\n".join(notes), va="top", fontsize=6.5, linespacing=1.25)
-
-
 def draw(source: Source, out: Path) -> Drawing:
     """Load study systems, take the rows of Table 2 at reference noise, draw; also as LaTeX."""
     columns = source.columns("systems")
@@ -145,14 +116,7 @@ def draw(source: Source, out: Path) -> Drawing:
         notes += textwrap.wrap(f"{said.title.splitlines()[0]}: {said.note}", WRAP)
     if not cells:
         raise MissingRows(f"table {NAME} must have finished rows of a system of Table 2 in systems, got none")
-    height = 0.135 * (sum(max(c.count("\n") + 1 for c in row) for row in cells) + len(cells) + len(notes) + 4)
-    with paper_style():
-        canvas = make_canvas(DOUBLE, max(height, 1.5))
-        _draw_table(canvas.subplots(), cells, notes)
-        drawing = save(canvas, numbers, out, NAME, CAPTION, ALTERNATIVE)
-    written = out / f"{NAME}.tex"
-    written.write_text(_latex(cells), encoding="utf-8")
-    return drawing._replace(paths=(*drawing.paths, written))
+    return save_table(HEADER, PLACES, cells, notes, numbers, out, NAME, CAPTION, ALTERNATIVE)
 
 
 CAPTION = (

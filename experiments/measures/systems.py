@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy import ndimage
 
 from experiments.data import DIGITS, DigitsSpec
 from experiments.families.systems import BASELINES
@@ -136,8 +137,6 @@ def _truth_of(examples: Examples, phantom: str) -> Truth:
         return Truth(np.zeros(0), np.zeros(0), list(examples.answers), 1.0)
     answers = np.asarray(examples.answers)
     if phantom == "membranes":
-        from scipy import ndimage
-
         return Truth(answers, np.stack([ndimage.label(answer == 0)[0] for answer in answers]), [], 1.0)
     return Truth(answers, answers, [], 1.0)
 

@@ -45,6 +45,8 @@ def _words(columns: Columns, names: list[str], flags: list[str], row: int) -> st
     words = []
     for name in names:
         value = columns[name][row]
+        if value in (-1, ""):  # does not apply, see `filled`
+            continue
         if name in flags:
             words.append(name if value else f"not {name}")
         else:

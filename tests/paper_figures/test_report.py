@@ -202,7 +202,7 @@ def test_missing_studies_and_rules_that_cannot_judge_are_said(tmp_path, rows, mo
     assert "Study heads has no rows" in text
     assert "Figure heads is left out" in text
     assert "Study digits could not be judged" in text
-    assert "Study digits could not be fitted" in text
+    assert "fewer than six cells: digits." in text
     assert "24 planned, 2 stored" in text
 
 
