@@ -23,8 +23,8 @@ WINNERS = ("fitting_and_contour", "shape_graph_cut", "sparse_level_set", "lesion
 SIZES = (16, 64)
 RATES = (1e-2, 1e-3)  # tried beside the default by whatever has a network
 # What sets the size of a network or of its training, the same for all, or names an arm.
-FIXED = ("learning_rate", "steps", "members", "augment", "arm", "width", "depth", "levels", "rates", "skips", "views",
-         "each", "receptive_field")  # fmt: skip
+FIXED = ("learning_rate", "steps", "batch_size", "members", "augment", "arm", "width", "depth", "levels", "rates",
+         "skips", "views", "each", "receptive_field")  # fmt: skip
 
 
 def candidates(parameters: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from experiments.families.linear_vs_deep import RULE
 
 Recipe = Mapping[str, Any]
 UNET_STEPS = 200  # the usual ones: `steps_times` multiplies them
-_UNET = {"depth": 1, "steps": UNET_STEPS}
+_UNET = {"depth": 1, "steps": UNET_STEPS, "batch_size": 8}
 _PLACED = {"place": True}
 ON_RULE: dict[str, tuple[Recipe, ...]] = {  # all see windows of 5 pixels there
     "linear": ({"setting": 1.0}, {"setting": 30.0}, {"setting": 1000.0}),

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sim.networks.registry import POOLED, NetworkSettings
 from sim.segmentation.deep.training import Plan, committee_probabilities, train_networks
 from sim.segmentation.protocol import Examples, Images
+from sim.training import TrainSettings
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
@@ -21,6 +22,7 @@ Probabilities: TypeAlias = Callable[[Images], Floats]  # (images, rows, columns)
 TRAINING: dict[str, Sequence[Any]] = {
     "learning_rate": (3e-3, 1e-3, 1e-2),
     "steps": (1000, 4000),
+    "batch_size": (2, 8),
     "members": (1, 4),
     "augment": (True, False),
 }
@@ -87,7 +89,11 @@ def fit_pixels(
     settings = NetworkSettings(network, "shared", (rows, columns), rows * columns, labels, **shape)
     turns = "turns" if rows == columns else "mirrors"
     trained = train_networks(
-        Plan(settings, augmentation=turns if parameters["augment"] else "none"),
+        Plan(
+            settings,
+            TrainSettings(batch_size=parameters["batch_size"], min_steps=400),
+            turns if parameters["augment"] else "none",
+        ),
         images,
         answers,
         seeds=[seed * 1000 + member for member in range(parameters["members"])],

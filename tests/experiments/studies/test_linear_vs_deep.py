@@ -103,6 +103,12 @@ def test_every_learner_of_either_side_has_as_many_recipes():
         assert recipe(scene, "mlp") == known["mlp"][CHOSEN[scene]["mlp"]]
 
 
+@pytest.mark.parametrize("scene", PHANTOMS)
+def test_a_networks_recipe_names_how_many_images_it_trains_on(scene):
+    # both were defaults of the system once: a change there trained the network on a quarter of what it was tuned for
+    assert all({"steps", "batch_size"} <= set(each) for each in candidates(scene)["unet"])
+
+
 def test_recipes_are_ranked_on_images_that_no_result_uses():
     found = choose_recipes("rule", learners=["logistic"])
     assert set(found) == {"logistic"}
