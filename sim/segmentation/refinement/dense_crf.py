@@ -10,6 +10,7 @@ from scipy.special import softmax
 from sim.segmentation.refinement.lattice import check_unary
 
 LARGEST = 4096  # pixels: the matrix of all pairs then takes 64 megabytes
+ROWS = 32  # of that matrix made at once: they fit into a core's cache
 
 
 @lru_cache(maxsize=4)
@@ -47,14 +48,15 @@ def pair_kernel(
         if not 0 <= value < np.inf:
             raise ValueError(f"{name} must be >= 0 and finite, got {value}")
     shape = (grey.shape[0], grey.shape[1])
-    kernel = np.float32(spatial) * _gaussian(shape, near)
-    if bilateral > 0:
-        level = grey.ravel() / np.float32(contrast * np.sqrt(2))
-        alike = np.exp(-((level[:, None] - level[None]) ** 2))
-        alike *= np.float32(bilateral) * _gaussian(shape, reach)
-        kernel += alike
+    close, closer = _gaussian(shape, reach), _gaussian(shape, near)
+    level = grey.ravel() / np.float32(contrast * np.sqrt(2))
+    kernel = np.empty(close.shape, np.float32)
+    for start in range(0, len(kernel), ROWS):
+        rows = slice(start, start + ROWS)
+        alike = np.exp(-((level[rows, None] - level[None]) ** 2))
+        kernel[rows] = np.float32(bilateral) * close[rows] * alike + np.float32(spatial) * closer[rows]
     np.fill_diagonal(kernel, 0)
-    return np.asarray(kernel, dtype=np.float32)
+    return kernel
 
 
 def mean_field(unary: ArrayLike, kernel: ArrayLike, steps: int = 10) -> NDArray[np.float64]:
@@ -77,13 +79,13 @@ def mean_field(unary: ArrayLike, kernel: ArrayLike, steps: int = 10) -> NDArray[
     """
     costs = check_unary(unary)
     pairs = np.asarray(kernel)
-    flat = costs.reshape(len(costs), -1).T
-    if pairs.shape != (len(flat), len(flat)):
-        raise ValueError(f"kernel must have shape {(len(flat), len(flat))}, got {pairs.shape}")
-    shares = softmax(-flat, axis=1)
+    flat = costs.reshape(len(costs), -1)
+    if pairs.shape != (flat.shape[1], flat.shape[1]):
+        raise ValueError(f"kernel must have shape {(flat.shape[1], flat.shape[1])}, got {pairs.shape}")
+    shares = softmax(-flat, axis=0)
     for _ in range(steps):
-        shares = softmax(-flat + pairs @ shares.astype(pairs.dtype), axis=1)
-    return np.asarray(shares.T.reshape(costs.shape), dtype=np.float64)
+        shares = softmax(-flat + shares.astype(pairs.dtype) @ pairs, axis=0)
+    return np.asarray(shares.reshape(costs.shape), dtype=np.float64)
 
 
 def dense_crf(

@@ -47,12 +47,13 @@ def plant(lead, preset="laptop", spread=0.01, long_lead=None, noisy_lead=None):
 def test_study_is_decided_by_the_planted_lead(lead, verdict):
     rows = judge(plant(lambda phantom, inputs: lead))
     assert rows[0]["verdict"] == verdict
-    assert [row["arm"] for row in rows] == ["Table 2", *(row.name for row in ROWS), "ventricle, myocardium"]
+    assert [row["arm"] for row in rows] == ["Table 2", *(row.name for row in ROWS), "ventricle, myocardium",
+                                        "liver, VOE, 256 pixels", "liver, score, 256 pixels"]  # fmt: skip
 
 
 def test_a_lead_that_turns_with_the_training_images_is_conditional():
     rows = judge(plant(lambda phantom, inputs: 0.1 if inputs == 16 else -0.1))
-    assert {row["verdict"] for row in rows} == {"conditional"}
+    assert {row["verdict"] for row in rows if "256" not in row["arm"]} == {"conditional"}  # there one number is run
 
 
 def test_three_rows_do_not_decide_the_study():
