@@ -10,6 +10,7 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,10 @@ from experiments.studies.registry import STUDIES
 from experiments.synthesis.judge import judge
 from experiments.tables import Selection, write_csv
 from experiments.verdicts import judge_study
-from paper_figures.cards import make_bar
 from paper_figures.explorer import KEYS, make_curves, to_json, to_rows
 from paper_figures.laws import FittedArm, fit_studies
 from paper_figures.registry import FIGURES, draw_figures
+from paper_figures.sections import make_sections
 from paper_figures.source import MissingRows, Source
 from paper_figures.style import Drawing
 
@@ -64,19 +65,18 @@ def write_report(store: Store | None, out: Path, *, preset: str | None = None) -
     notes += [f"Figure {name} is left out: {reason}" for name, reason in missing.items()]
     verdicts = _judge(held, notes) + judge(source.synthesis())
     fitted = _fit(held, notes)
+    sections = make_sections(held, verdicts, [drawing.name for drawing in drawn])
+    first = [row for section in sections for row in section.first]
     fits = [{"study": arm.study, **row} for arm in fitted for row in arm.rows]
     curves = make_curves({name: source.columns(name) for name in held}, fitted)
     page = _render(
-        studies=[STUDIES[name] for name in held],
         notes=notes,
-        verdicts=verdicts,
-        cards=[(name, [row | {"bar": make_bar(row)} for row in verdicts if row["study"] == name])
-               for name in dict.fromkeys(row["study"] for row in verdicts)],
-        tally=Counter(str(row["verdict"]) for row in verdicts),
+        sections=sections,
+        tallies=[Counter(str(row["verdict"]) for row in rows) for rows in (first, verdicts)],
         figures=[_embed(drawing) for drawing in drawn],
         explorer=htmlsafe_json_dumps(plain(to_json(curves)), allow_nan=False, separators=(",", ":")),
         explorer_choices=list(zip(KEYS, CHOICES, strict=True)) if curves else [],
-        fits=fits,
+        fits={study: list(rows) for study, rows in groupby(fits, key=lambda row: row["study"])},
         provenance=[_provenance(name, selection) for name, selection in held.items()],
         tables=[_write_table(name, selection, out / "tables") for name, selection in held.items()],
         downloads=[("verdicts.csv", _data_link(_to_csv(verdicts), "text/csv"), "every verdict"),

@@ -1,7 +1,8 @@
-"""Figure `resolution`: pixel accuracy against the number of pixels, one column a law, one row a scene family."""
+"""Figure `resolution`: pixel accuracy against the number of pixels, one column a law, each scene family in a row."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,6 +26,7 @@ from paper_figures.style import (
     save,
 )
 
+Law: TypeAlias = tuple[str, str]
 NAME = "resolution"
 SUMMARY = "pixel accuracy against the number of pixels, by scene law and evidence law, beside the exact posterior"
 FAMILIES = {"chain": "chains", "ising": "Ising strips", "discs": "discs"}
@@ -53,10 +55,27 @@ def _draw_panel(axes: Axes, found: dict[str, Columns], where: dict[str, str]) ->
     return numbers
 
 
+def _lines(places: Iterable[tuple[str, Law]]) -> list[dict[Law, str]]:
+    """Which family a line of panels shows under each law; families without a common law share a line.
+
+    Args:
+        places: (family, law) of every panel.
+    """
+    lines: list[dict[Law, str]] = []
+    for family in FAMILIES:
+        own = {law: family for name, law in places if name == family}
+        free = next((line for line in lines if not line.keys() & own.keys()), None)
+        if free is not None:
+            free.update(own)
+        elif own:
+            lines.append(own)
+    return lines
+
+
 def draw(source: Source, out: Path) -> Drawing:
     """Load study resolution, take the rows of two labels at its largest I, draw, save."""
     columns = source.columns("resolution")
-    found: dict[tuple[str, tuple[str, str]], dict[str, Columns]] = {}
+    found: dict[tuple[str, Law], dict[str, Columns]] = {}
     for law in LAWS:
         for arm in ARCHITECTURES:
             rows = law_rows(columns, arm, *law)
@@ -69,21 +88,26 @@ def draw(source: Source, out: Path) -> Drawing:
                 found.setdefault((family, law), {})[arm] = part
     if not found:
         raise MissingRows(f"figure {NAME} must have finished rows of two sizes with L = 2 in resolution, got none")
-    families = [family for family in FAMILIES if any(f == family for f, _ in found)]
+    lines = _lines(found.keys())
     numbers: list[dict[str, Any]] = []
     with paper_style():
-        canvas = make_canvas(DOUBLE, 1.0 + 1.5 * len(families))
-        panels = canvas.subplots(len(families), len(LAWS), sharey="row", squeeze=False)
-        for row, family in zip(panels, families, strict=True):
+        canvas = make_canvas(DOUBLE, 1.0 + 1.5 * len(lines))
+        panels = canvas.subplots(len(lines), len(LAWS), squeeze=False)
+        for row, line in zip(panels, lines, strict=True):
+            first: dict[str, Axes] = {}
             for axes, law in zip(row, LAWS, strict=True):
-                if (family, law) in found:
-                    where = {"family": family, "scene": law[0], "evidence": law[1]}
-                    numbers += _draw_panel(axes, found[family, law], where)
-                else:
+                if law not in line:
                     axes.set_axis_off()
-            first = next(axes for axes, law in zip(row, LAWS, strict=True) if (family, law) in found)
-            first.set_ylabel(f"pixel accuracy,\n{FAMILIES[family]}")
-            first.tick_params(labelleft=True)
+                    continue
+                family = line[law]
+                if family in first:
+                    axes.sharey(first[family])
+                    axes.tick_params(labelleft=False)
+                else:
+                    first[family] = axes
+                    axes.set_ylabel(f"pixel accuracy,\n{FAMILIES[family]}")
+                where = {"family": family, "scene": law[0], "evidence": law[1]}
+                numbers += _draw_panel(axes, found[family, law], where)
         for axes, law in zip(panels[0], LAWS, strict=True):
             axes.set_title(TITLES[law])
             axes.title.set_visible(True)
@@ -99,12 +123,12 @@ def draw(source: Source, out: Path) -> Drawing:
 CAPTION = (
     "Pixel accuracy against the number of pixels, two labels, the most training images of the study. Columns: the same "
     "scene on a finer grid, or a larger scene with pixels of the same size; noise fixed per pixel, or its variance "
-    "grown with the number of pixels, so that an image holds the same evidence in total. Rows: four chains, Ising "
+    "grown with the number of pixels, so that an image holds the same evidence in total. Scenes: four chains, Ising "
     "strips of four rows, discs. Black: the exact posterior, told the law of the scenes. If the number of pixels set "
     "the accuracy, all panels would fall alike. Bars: 95% intervals over seeds."
 )
 ALTERNATIVE = (
-    "A grid of panels, one column for each scene and evidence law and one row for each scene family, of pixel accuracy "
+    "A grid of panels, one column for each scene and evidence law, scene families one below another, of pixel accuracy "
     "against the number of pixels on a logarithmic axis: a black line for the exact posterior and points for networks "
     "with shared weights and receptive fields of 1 and 7 pixels, a U-Net, and a network without shared weights. The "
     "numbers are in the CSV file."
