@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from experiments.batches import Batch, make_batches
+from experiments.engines import open_processes
 from experiments.measuring import measure_call
 from experiments.records import COMPARED, TOLERANCE, clean_row, difference
 from experiments.rows import make_rows, reason_of
@@ -30,12 +31,15 @@ class Replay(NamedTuple):
 def replay(study: str, trial: Trial) -> Replay:
     """Train and score one trial by itself; nothing is stored.
 
+    A measured trial runs in a process of its own, on one device, as a run's do: more devices round otherwise.
+
     Raises:
         UsageError: factors that describe no possible task.
     """
     started = time.perf_counter()
     if trial.is_measured:
-        return Replay(measure_call(study, [trial])[0], [])
+        with open_processes(1) as engine:
+            return Replay(engine.executor.submit(measure_call, study, [trial]).result()[0], [])
     (batch,) = make_batches([trial], [trial.identity], len(jax.local_devices()))
     try:
         (row,) = make_rows(study, batch, train_batch(batch), time.perf_counter() - started)

@@ -31,6 +31,9 @@ def test_a_committed_trial_comes_out_again(study):
     assert stored["status"] == again["status"] == "ok"
     # the stated tolerance: .02 in every score, see `experiments.records.TOLERANCE`
     assert contradiction(stored, again) is None
+    if trial.is_measured:  # as a run's worker measured it: on one device, though this process has more
+        assert stored["device"].startswith("1 ")
+        assert again["device"].startswith("1 ")
 
 
 @pytest.mark.parametrize("study", NAMED)
