@@ -165,8 +165,13 @@ def local_engine() -> Engine:
 
 
 def _start_process() -> None:
-    """What a process of the pool does before its first call: one device, one thread a product, the cache."""
+    """What a process of the pool does before its first call: one device, one thread a product, the cache.
+
+    Two threads in each of two processes take twice as long for small products, or longer.
+    """
     os.environ["JAX_NUM_CPU_DEVICES"] = "1"
+    # Libraries that are loaded later, SciPy's own among them, look at these; those that are there already are told.
+    os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
     from threadpoolctl import threadpool_limits
 
     from experiments.cache import configure_devices, enable_compilation_cache

@@ -131,18 +131,30 @@ def _last_run(selection: "Selection", study: str) -> dict[str, float | None]:
 
 
 def _seconds_left(selection: "Selection") -> float | None:
-    """Mean seconds of the finished trials of an arm (of all arms, where it has none) times those still to run."""
-    spent: dict[str, list[float]] = {}
+    """Trained trials: mean seconds of the finished ones of their arm, or of all arms; measured ones, which take a core
+    each: what their family foretells, at the pace of the finished ones."""
+    from experiments.cache import num_cores
+    from experiments.cost import predicted_measuring
+
     rows = selection.table.select(["identity", "arm", "status", "seconds"]).to_pylist()
-    done = {row["identity"] for row in rows if row["status"] != "failed"}
-    for row in rows:
-        if row["identity"] in done and row["seconds"] is not None:
-            spent.setdefault(row["arm"], []).append(row["seconds"])
-    left = [trial.arm for trial in selection.trials or () if trial.identity not in done]
+    taken = {row["identity"]: row["seconds"] for row in rows if row["status"] != "failed"}
+    trials = selection.trials or ()
+    finished = [trial for trial in trials if taken.get(trial.identity) is not None]
+    left = [trial for trial in trials if trial.identity not in taken]
     if not left:
         return 0.0
-    every = [seconds for arm in spent.values() for seconds in arm]
-    return sum(sum(spent.get(arm, every)) / len(spent.get(arm, every)) for arm in left) if every else None
+    measured = [trial for trial in finished if trial.is_measured]
+    pace = sum(taken[trial.identity] for trial in measured) / predicted_measuring(measured) if measured else 1.0
+    seconds = pace * predicted_measuring(left) / num_cores()
+    spent: dict[str, list[float]] = {}
+    for trial in finished:
+        if not trial.is_measured:
+            spent.setdefault(trial.arm, []).append(taken[trial.identity])
+    every = [one for arm in spent.values() for one in arm]
+    arms = [trial.arm for trial in left if not trial.is_measured]
+    if arms and not every:
+        return None
+    return seconds + sum(sum(spent.get(arm, every)) / len(spent.get(arm, every)) for arm in arms)
 
 
 def tune(study: Positional[StudyName], *, store: WriteStore = None, json: Json = False) -> int:

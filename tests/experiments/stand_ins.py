@@ -50,3 +50,12 @@ def greedy(batch, folder, largest):
     if batch.slots > largest:
         raise MemoryError(f"{batch.slots} slots")
     return found
+
+
+def pool_threads():
+    """Threads of each pool that NumPy, SciPy and scikit-learn load, in the worker that is asked."""
+    import scipy.linalg  # noqa: F401 - has a BLAS of its own
+    import sklearn.cluster  # noqa: F401 - loads OpenMP
+    from threadpoolctl import threadpool_info
+
+    return [pool["num_threads"] for pool in threadpool_info()]

@@ -13,7 +13,7 @@ from multiprocessing import get_context
 import jax
 import numpy as np
 import pytest
-from stand_ins import dying, executions, greedy, made_up, noting
+from stand_ins import dying, executions, greedy, made_up, noting, pool_threads
 
 from experiments import batches, engines, runner, sharing
 from experiments.cache import num_cores
@@ -432,3 +432,10 @@ def test_each_process_of_the_pool_has_a_device_of_its_own():
 def test_a_process_that_dies_ends_the_run_in_one_line():
     with open_processes(1) as pool, pytest.raises(EngineLostError, match="the same command goes on from there"):
         list(pool.complete(os._exit, deque([1])))
+
+
+def test_a_process_of_the_pool_uses_one_thread_a_product():
+    with open_processes(1) as pool:
+        threads = pool.executor.submit(pool_threads).result()
+    assert len(threads) >= 2
+    assert set(threads) == {1}
