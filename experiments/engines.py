@@ -171,7 +171,8 @@ def _start_process() -> None:
     """
     os.environ["JAX_NUM_CPU_DEVICES"] = "1"
     # Libraries that are loaded later, SciPy's own among them, look at these; those that are there already are told.
-    os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
+    # XLA takes the size of its pool of threads from NPROC, which makes a U-Net a fifth faster where all cores are busy.
+    os.environ.update(NPROC="1", OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
     from threadpoolctl import threadpool_limits
 
     from experiments.cache import configure_devices, enable_compilation_cache
