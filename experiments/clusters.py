@@ -22,7 +22,7 @@ import dask
 from distributed import Client, KilledWorker, Nanny, Scheduler, SpecCluster
 from distributed.utils import silence_logging_cmgr
 
-from experiments.cache import CPU_FLAGS, configure_devices, enable_compilation_cache, num_cores
+from experiments.cache import CPU_FLAGS, configure_devices, enable_compilation_cache, worker_threads, num_cores
 from experiments.engines import Engine
 from experiments.factors import UsageError
 
@@ -67,11 +67,9 @@ def worker_environment(
         raise UsageError(f"workers must be <= {len(gpus)}, one for each GPU, got {workers}")
     dropped = ("--xla_force_host_platform_device_count", *(flag.split("=")[0] for flag in CPU_FLAGS))
     kept = [flag for flag in flags.split() if not flag.startswith(dropped)]
-    threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     return {
         "XLA_FLAGS": " ".join([*kept, *CPU_FLAGS]),
-        "JAX_NUM_CPU_DEVICES": str(max(1, cores // workers)),
-        **dict.fromkeys(threads, "1"),
+        **worker_threads(max(1, cores // workers)),
         **({"CUDA_VISIBLE_DEVICES": gpus[index]} if gpus else {}),
     }
 

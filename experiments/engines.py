@@ -165,19 +165,13 @@ def local_engine() -> Engine:
 
 
 def _start_process() -> None:
-    """What a process of the pool does before its first call: one device, one thread a product, the cache.
-
-    Two threads in each of two processes take twice as long for small products, or longer.
-    """
-    os.environ["JAX_NUM_CPU_DEVICES"] = "1"
-    # Libraries that are loaded later, SciPy's own among them, look at these; those that are there already are told.
-    # XLA takes the size of its pool of threads from NPROC, which makes a U-Net a fifth faster where all cores are busy.
-    os.environ.update(NPROC="1", OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
+    """What a process of the pool does before its first call: one device, one thread a product, the cache."""
     from threadpoolctl import threadpool_limits
 
-    from experiments.cache import configure_devices, enable_compilation_cache
+    from experiments.cache import configure_devices, enable_compilation_cache, worker_threads
 
-    threadpool_limits(1)
+    os.environ.update(worker_threads(1))  # for libraries still to be loaded, SciPy's own BLAS among them
+    threadpool_limits(1)  # for those that the main script has loaded
     configure_devices()
     enable_compilation_cache()
 
