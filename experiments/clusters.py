@@ -22,7 +22,7 @@ import dask
 from distributed import Client, KilledWorker, Nanny, Scheduler, SpecCluster
 from distributed.utils import silence_logging_cmgr
 
-from experiments.cache import CPU_FLAGS, configure_devices, enable_compilation_cache, worker_threads, num_cores
+from experiments.cache import CPU_FLAGS, configure_devices, enable_compilation_cache, num_cores, worker_threads
 from experiments.engines import Engine
 from experiments.factors import UsageError
 

@@ -76,7 +76,7 @@ def test_a_slurm_job_is_one_worker_with_its_environment(gpus):
     assert shell[0] == "module load cuda"
     assert shell[1:-1] == [
         "export XLA_FLAGS='--xla_cpu_multi_thread_eigen=false --xla_cpu_prefer_vector_width=512'",
-        "export JAX_NUM_CPU_DEVICES=8",
+        "export JAX_NUM_CPU_DEVICES=8", "export NPROC=8",
         "export OMP_NUM_THREADS=1", "export OPENBLAS_NUM_THREADS=1", "export MKL_NUM_THREADS=1",
     ]  # fmt: skip
     words = shell[-1].split()
