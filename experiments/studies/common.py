@@ -83,15 +83,17 @@ def verdict(
     *,
     threshold: float | None = None,
 ) -> dict[str, Any]:
-    """One verdict row; undecided rows also say how many seeds would decide.
+    """One verdict row; undecided rows also say how many seeds would decide, or that this estimate holds nothing back.
 
     `threshold` is the value of the rule that lies nearest to the effect; without one, 0 is what an undecided effect
     would have to be told from.
     """
     power = f"80% power for an effect of {detectable_effect(estimate):.3g}"
-    if decision == "undecided":
+    if decision == "undecided" and estimate.low <= (threshold or 0.0) <= estimate.high:
         needed = seeds_to_decide(estimate, threshold or 0.0)
         power += f"; about {needed} units would decide" if needed else "; more seeds would not decide"
+    elif decision == "undecided":
+        power += f"; the interval is clear of {threshold or 0:g}, another part of the rule is open"
     return {
         "claim": claim,
         "verdict": decision,

@@ -15,10 +15,11 @@ from experiments.recipes import TUNING_SEEDS
 from experiments.records import clean_row, to_table
 from experiments.spec import Sweep, rule_hash
 from experiments.studies import codebook, digits, grid, heads
-from experiments.studies.common import CELL, check_integral, check_leaks, chosen, paired, take, usual_variant
+from experiments.studies.common import CELL, check_integral, check_leaks, chosen, paired, take, usual_variant, verdict
 from experiments.studies.registry import STUDIES
 from experiments.tasks import log2_outputs, make_task
 from experiments.verdicts import VERDICTS, judge_study, to_columns
+from sim.analysis.compare import paired_t
 from sim.theory.ceilings import gaussian_codebook_accuracy
 from sim.theory.laws import LAWS
 
@@ -254,7 +255,17 @@ def test_an_undecided_row_says_what_would_decide_it():
     found = verdicts(heads.STUDY, HEADS_PLAN, head_table(**rho))
     undecided = [row for row in found.values() if row["verdict"] == "undecided"]
     assert undecided
-    assert all("would decide" in row["power"] or "would not decide" in row["power"] for row in undecided)
+    said = ("would decide", "would not decide", "another part of the rule is open")
+    assert all(any(words in row["power"] for words in said) for row in undecided)
+
+
+def test_an_interval_clear_of_its_threshold_asks_for_no_more_seeds():
+    estimate = paired_t([0.5, 0.6, 0.7, 0.55], level=0.95)
+    open_ = verdict("", "undecided", "", estimate, "", threshold=0.6)["power"]
+    clear = verdict("", "undecided", "", estimate, "", threshold=0.1)["power"]
+    assert "units would decide" in open_
+    assert "units" not in clear
+    assert "clear of 0.1, another part of the rule is open" in clear
 
 
 # --- grid
