@@ -18,6 +18,7 @@ OVERHEAD = 5e9  # operations in the time that drawing, scoring and storing a tri
 PACE_ROWS = 64
 PACE_COLUMNS = ("factors_json", "seed", "status", "seconds")
 DEFAULT_RATE = 1.6e11  # operations of the budget a second where nothing was measured: the reference run on two cores
+MOST_COMPILING = 0.8  # of the seconds that trials took: programs that the cache held were not compiled
 COMPILE_SECONDS = 6.0  # a program that the cache does not hold: 4 to 8 seconds on one core
 WEIGHT_COPIES = 5  # weights, their gradient, two moments and an update
 IMAGE_COPIES = 4  # an image, and the random words, uniform and normal numbers that it is made of
@@ -92,8 +93,9 @@ def _kinds(batches: Iterable[Planned]) -> set[Kind]:
 def measure_pace(store: Store, kinds: Iterable[Kind]) -> dict[Kind, tuple[float, float]]:
     """Seconds that stored trials of some kinds took, and the operations that were predicted for them.
 
-    A trial's seconds are its share of its batch, compilation included, on all devices of the machine that ran it. At
-    most `PACE_ROWS` trials of a kind and study are looked at, spread over all of them.
+    A trial's seconds are its share of its batch on all devices of the machine that ran it. At most `PACE_ROWS` trials
+    of a kind and study are looked at, spread over all of them; compiling their programs is taken off, up to
+    `MOST_COMPILING` of the seconds.
     """
     wanted, found = set(kinds), dict[Kind, tuple[float, float]]()
     # What begins with a dot is a running or killed run's own folder.
@@ -108,9 +110,14 @@ def measure_pace(store: Store, kinds: Iterable[Kind]) -> dict[Kind, tuple[float,
                 if not trial.is_measured and _kind(trial) in wanted:
                     stored.setdefault(_kind(trial), []).append((trial, row["seconds"]))
         for kind, pairs in stored.items():
-            for trial, spent in pairs[:: -(-len(pairs) // PACE_ROWS)]:
-                seconds, operations = found.get(kind, (0.0, 0.0))
-                found[kind] = seconds + spent, operations + predicted_cost(trial, make_task(trial))
+            sample = pairs[:: -(-len(pairs) // PACE_ROWS)]
+            tasks = [make_task(trial) for trial, _ in sample]
+            seconds = sum(spent for _, spent in sample)
+            compiling = COMPILE_SECONDS * len({task.settings for task in tasks}) * len(sample) / len(pairs)
+            seconds -= min(compiling, MOST_COMPILING * seconds)
+            operations = sum(predicted_cost(trial, task) for (trial, _), task in zip(sample, tasks, strict=True))
+            before = found.get(kind, (0.0, 0.0))
+            found[kind] = before[0] + seconds, before[1] + operations
     return found
 
 

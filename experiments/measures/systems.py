@@ -27,7 +27,7 @@ from sim.segmentation.registry import SEGMENTERS
 from sim.segmentation.scoring import Truth, score_answers
 
 FINE = 256  # pixels of the grid on which coarser livers are scored by SLIVER07
-DRAWN = 128  # sets of images kept for the systems that follow: 3 MB each, livers 9
+DRAWN = 192  # sets of images kept for the systems that follow, all of `laptop`: 3 MB each, livers 9
 CHUNK = 16  # images of one compiled draw
 STEPS = 1000  # budget of a network's training at effort 1
 
