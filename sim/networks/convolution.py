@@ -20,6 +20,8 @@ _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 # Pixels of a group of images whose kernel gradient is taken at once: half a megabyte with 32 channels, which stays in
 # a core's cache; a batch of four times as many at once takes twice as long.
 _PIXELS = 4096
+# Images of so many pixels with so few channels: their kernel's gradient is two to four times as fast as a product.
+_LARGE, _FEW = 1024, 16  # one channel alone has no columns worth it
 
 
 def _plain(images: Array, kernel: Array, dilation: tuple[int, int]) -> Array:
@@ -37,8 +39,34 @@ def _forward(images: Array, kernel: Array, dilation: tuple[int, int]) -> tuple[A
     return _plain(images, kernel, dilation), (images, kernel)
 
 
+def _columns(images: Array, sides: tuple[int, int], dilation: tuple[int, int]) -> Array:
+    """What a kernel sees around every pixel, zeros outside: shape (batch * rows * columns, taps * channels)."""
+    rows, columns, channels = images.shape[1:]
+    (down, up), (across, back) = ((step * (side // 2),) * 2 for side, step in zip(sides, dilation, strict=True))
+    padded = jnp.pad(images, ((0, 0), (down, up), (across, back), (0, 0)))
+    seen = [
+        padded[:, i * dilation[0] : i * dilation[0] + rows, j * dilation[1] : j * dilation[1] + columns]
+        for i in range(sides[0]) for j in range(sides[1])
+    ]  # fmt: skip
+    return jnp.concatenate(seen, axis=-1).reshape(-1, len(seen) * channels)
+
+
+def _product_gradient(images: Array, cotangent: Array, sides: tuple[int, int], dilation: tuple[int, int]) -> Array:
+    """`_kernel_gradient` as one product with the columns of whichever has fewer channels."""
+    flat = lambda array: array.reshape(-1, array.shape[-1])  # noqa: E731
+    wide, narrow = (cotangent, images) if images.shape[-1] <= cotangent.shape[-1] else (images, cotangent)
+    # Without the barriers XLA reads the images across their rows, which is slower.
+    taps = lax.optimization_barrier(lax.optimization_barrier(flat(wide).T) @ _columns(narrow, sides, dilation))
+    taps = taps.reshape(wide.shape[-1], *sides, narrow.shape[-1])
+    if wide is cotangent:
+        return taps.transpose(1, 2, 3, 0)
+    return jnp.flip(taps, (1, 2)).transpose(1, 2, 0, 3)  # the cotangent seen from a pixel of the images
+
+
 def _kernel_gradient(images: Array, cotangent: Array, sides: tuple[int, int], dilation: tuple[int, int]) -> Array:
     """sum_brc images[b,r+i,c+j,k] cotangent[b,r,c,o]: channels are the batch, the cotangent is the kernel."""
+    if images.shape[1] * images.shape[2] >= _LARGE and 1 < min(images.shape[-1], cotangent.shape[-1]) <= _FEW:
+        return _product_gradient(images, cotangent, sides, dilation)
     margins = [(step * (side // 2),) * 2 for side, step in zip(sides, dilation, strict=True)]
     taps = lax.conv_general_dilated(
         images.transpose(3, 1, 2, 0), cotangent.transpose(1, 2, 0, 3), dilation, margins, dimension_numbers=_DIMENSIONS

@@ -68,6 +68,17 @@ def test_gradients_summed_over_groups_of_images_equal_lax(images):
     assert_same(jax.jit(value_and_gradients(convolve))(*arguments), expected)
 
 
+@pytest.mark.parametrize("dilation", [(1, 1), (2, 3)])
+@pytest.mark.parametrize(("channels", "features"), [(5, 3), (3, 5), (20, 3), (20, 18), (1, 4)])
+def test_gradients_of_large_images_equal_lax(channels, features, dilation):
+    """More than 1,024 pixels: by products with the columns of the side that has fewer channels, where they are few."""
+    rng = np.random.default_rng(0)
+    shapes = (2, 34, 31, channels), (3, 5, channels, features), (2, 34, 31, features)
+    arguments = tuple(rng.normal(size=shape).astype(np.float32) for shape in shapes)
+    expected = jax.jit(value_and_gradients(partial(reference, dilation=dilation)))(*arguments)
+    assert_same(jax.jit(value_and_gradients(partial(convolve, dilation=dilation)))(*arguments), expected)
+
+
 @pytest.mark.parametrize("side", [1, 3])
 def test_gradients_inside_loops_equal_lax_outside(side):
     """A kernel of its own for each member of a population, which is where the shortcut is taken."""
