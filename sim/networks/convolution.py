@@ -2,7 +2,8 @@
 
 XLA's CPU backend runs the gradient of `lax.conv` with respect to the kernel on a slow path as soon as it stands
 inside `scan` or `map`, which is where every population of networks lives. Here that one gradient is a convolution
-with its axes moved to where the fast path wants them, and a kernel of one pixel is a matrix product. All of it is fast
+with its axes moved to where the fast path wants them, or a matrix product where large images have few channels; a
+kernel of one pixel is a matrix product altogether. All of it is fast
 for one network at a time; vmapped over networks it is several times slower. Other platforms keep XLA's own
 convolution; Flax takes this function through its `conv_general_dilated` argument.
 """
@@ -53,10 +54,10 @@ def _columns(images: Array, sides: tuple[int, int], dilation: tuple[int, int]) -
 
 def _product_gradient(images: Array, cotangent: Array, sides: tuple[int, int], dilation: tuple[int, int]) -> Array:
     """`_kernel_gradient` as one product with the columns of whichever has fewer channels."""
-    flat = lambda array: array.reshape(-1, array.shape[-1])  # noqa: E731
     wide, narrow = (cotangent, images) if images.shape[-1] <= cotangent.shape[-1] else (images, cotangent)
     # Without the barriers XLA reads the images across their rows, which is slower.
-    taps = lax.optimization_barrier(lax.optimization_barrier(flat(wide).T) @ _columns(narrow, sides, dilation))
+    across = lax.optimization_barrier(wide.reshape(-1, wide.shape[-1]).T)
+    taps = lax.optimization_barrier(across @ _columns(narrow, sides, dilation))
     taps = taps.reshape(wide.shape[-1], *sides, narrow.shape[-1])
     if wide is cotangent:
         return taps.transpose(1, 2, 3, 0)

@@ -35,11 +35,12 @@ def batches_of(trials):
 def store_with(path, trials, rate):
     """Rows that took their operations at `rate` operations a second, by network, and their share of compiling."""
     names = [dict(t.factors)["network"] for t in trials]
-    programs = {name: len({make_task(t).settings for t, n in zip(trials, names) if n == name}) for name in names}
+    settings = {(n, make_task(t).settings) for t, n in zip(trials, names, strict=True)}
+    programs = {name: sum(n == name for n, _ in settings) for name in names}
     rows = [
         {"identity": t.identity, "status": "ok", "seed": t.seed, "factors_json": t.factors_json,
          "seconds": predicted_cost(t, make_task(t)) / rate[n] + COMPILE_SECONDS * programs[n] / names.count(n)}
-        for t, n in zip(trials, names)
+        for t, n in zip(trials, names, strict=True)
     ]  # fmt: skip
     Store(path).publish("elsewhere", rows)
     return Store(path)
