@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax import lax
 from jax.custom_batching import custom_vmap
 
+from sim.adam import Moments, adamw, start_moments
 from sim.networks.heads import mask_classes
 from sim.types import Array, Key
 
@@ -78,7 +78,7 @@ Loss: TypeAlias = Callable[[Any, Array, Any], Array]  # (logits, targets, num_cl
 
 class _State(NamedTuple):
     parameters: Any
-    optimizer: Any
+    moments: Moments
     block: Array  # blocks done
     summed: Array  # cumulative sum of the block losses, shape (MAX_BLOCKS + 1,)
     decay_from: Array  # block at which the decay starts
@@ -124,7 +124,6 @@ def _is_flat(summed: Array, block: Array, min_blocks: int) -> Array:
 
 
 def _make_loop(apply: Callable[[Any, Array], Array], settings: TrainSettings, loss: Loss) -> Callable[..., _State]:
-    optimizer = optax.scale_by_adam()
     min_blocks = max(settings.min_steps // BLOCK, 4)
 
     def train(
@@ -152,7 +151,7 @@ def _make_loop(apply: Callable[[Any, Array], Array], settings: TrainSettings, lo
             return jax.random.randint(choice_key, (settings.batch_size,), 0, num_inputs), noise_key
 
         def step(carry: tuple[Any, Any, Array], drawn: tuple[Any, Array]) -> tuple[tuple[Any, Any, Array], Array]:
-            parameters, optimizer_state, rate = carry
+            parameters, moments, rate = carry
             seen, noise_key = drawn
             images, targets = seen if at_once else look(seen)
 
@@ -161,10 +160,8 @@ def _make_loop(apply: Callable[[Any, Array], Array], settings: TrainSettings, lo
 
             batch = lax.cond(noisy, blur, lambda clean: clean, images)
             value, gradient = jax.value_and_grad(loss_of)(parameters, batch, targets)
-            with jax.numpy_dtype_promotion("standard"):  # optax raises a float to the whole number of steps
-                update, optimizer_state = optimizer.update(gradient, optimizer_state)
-            parameters = jax.tree.map(lambda p, u: p - rate * (u + recipe.weight_decay * p), parameters, update)
-            return (parameters, optimizer_state, rate), value
+            parameters, moments = adamw(parameters, moments, gradient, rate, recipe.weight_decay)
+            return (parameters, moments, rate), value
 
         def run_block(state: _State) -> _State:
             left = (state.end - state.block).astype(jnp.float32)
@@ -174,8 +171,8 @@ def _make_loop(apply: Callable[[Any, Array], Array], settings: TrainSettings, lo
             # than the random bits it needs.
             chosen, noise_keys = jax.vmap(choose)(state.block * BLOCK + jnp.arange(BLOCK))
             seen = look_up(chosen) if at_once else chosen
-            (parameters, optimizer_state, _), losses = lax.scan(
-                step, (state.parameters, state.optimizer, rate), (seen, noise_keys)
+            (parameters, moments, _), losses = lax.scan(
+                step, (state.parameters, state.moments, rate), (seen, noise_keys)
             )
             block = state.block + 1
             mean = losses.mean()
@@ -184,13 +181,13 @@ def _make_loop(apply: Callable[[Any, Array], Array], settings: TrainSettings, lo
             decay_from = jnp.where(flat_now, block, state.decay_from)
             end = jnp.where(flat_now, jnp.minimum(block + 1 + block // DECAY_SHARE, state.end), state.end)
             return _State(
-                parameters, optimizer_state, block, summed, decay_from, end,
+                parameters, moments, block, summed, decay_from, end,
                 state.flat | flat_now, state.finite & jnp.isfinite(mean),
             )  # fmt: skip
 
         end = jnp.clip(jnp.asarray(recipe.max_steps, jnp.int32) // BLOCK, 0, MAX_BLOCKS)
         state = _State(
-            parameters, optimizer.init(parameters), jnp.zeros((), jnp.int32), jnp.zeros(MAX_BLOCKS + 1),
+            parameters, start_moments(parameters), jnp.zeros((), jnp.int32), jnp.zeros(MAX_BLOCKS + 1),
             end - end // (DECAY_SHARE + 1), end, jnp.asarray(False), jnp.asarray(True),
         )  # fmt: skip
         return lax.while_loop(lambda s: (s.block < s.end) & s.finite, run_block, state)

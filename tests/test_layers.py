@@ -202,7 +202,7 @@ def test_theory_and_training_never_import_each_other(imports):
     ("library", "homes"),
     [
         # theory and analysis are NumPy and SciPy in float64: an independent second code
-        ("jax", ("sim.types", "sim.generators", "sim.metrics", "sim.dictionary_learner", "sim.learners",
+        ("jax", ("sim.types", "sim.adam", "sim.generators", "sim.metrics", "sim.dictionary_learner", "sim.learners",
                  "sim.networks", "sim.losses", "sim.training", "sim.memory", "sim.member", "sim.population",
                  "sim.segmentation", "sim.testing", "experiments.data",
                  "experiments.tasks", "experiments.probing", "experiments.cost", "experiments.batches",
@@ -211,7 +211,7 @@ def test_theory_and_training_never_import_each_other(imports):
                  "experiments.selftest.child",
                  *COMPOSITION_ROOT, "paper_figures", "benchmarks")),
         ("flax", ("sim.networks", "benchmarks")),
-        ("optax", ("sim.training", "benchmarks")),
+        ("optax", ("sim.adam", "benchmarks")),
         ("matplotlib", ("paper_figures",)),
         ("dask", ("experiments.clusters",)),
         ("distributed", ("experiments.clusters",)),
