@@ -47,7 +47,7 @@ def adamw(parameters: Any, moments: Moments, gradient: Any, rate: Any, weight_de
         >>> [round(float(weight), 4) for weight in moved]  # the first step is one rate long, whatever the gradient
         [0.9, 1.1]
 
-    Source: Loshchilov, Hutter, "Decoupled weight decay regularization", 2019 [unchecked]; constants as in `optax.adamw`.
+    Source: Loshchilov, Hutter, "Decoupled weight decay regularization", 2019 [unchecked]; constants of optax.
     """
     count = moments.count + 1
     steps = count.astype(jnp.float32)

@@ -9,8 +9,8 @@ from sim.adam import adamw, start_moments
 
 
 def test_steps_are_those_of_optax():
-    """Fifty steps under gradients between 1e-6 and 1e3. Each rounds weights below 4 by at most 2.4e-7 in either code, so
-    2.4e-5 at the end; a step is .01 long, and a correction left out moves weights by a tenth of one or more."""
+    """Fifty steps under gradients between 1e-6 and 1e3. Each rounds weights below 4 by at most 2.4e-7 in either code,
+    so 2.4e-5 at the end; a step is .01 long, and a correction left out moves weights by a tenth of one or more."""
     rng = np.random.default_rng(0)
     parameters = {"kernel": jnp.asarray(rng.normal(size=(5, 3)), jnp.float32), "bias": jnp.zeros(3)}
     ours, theirs = parameters, parameters
