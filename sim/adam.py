@@ -18,7 +18,7 @@ MEAN_DECAY, SQUARE_DECAY, EPSILON = 0.9, 0.999, 1e-8
 class Moments(NamedTuple):
     """Running means of a network's gradient and of its square, trees like its parameters, and the steps taken."""
 
-    count: Array
+    steps: Array
     mean: Any
     square: Any
 
@@ -49,15 +49,15 @@ def adamw(parameters: Any, moments: Moments, gradient: Any, rate: Any, weight_de
 
     Source: Loshchilov, Hutter, "Decoupled weight decay regularization", 2019 [unchecked]; constants of optax.
     """
-    count = moments.count + 1
-    steps = count.astype(jnp.float32)
+    steps = moments.steps + 1
+    power = steps.astype(jnp.float32)
     mean = optax.tree.update_moment(gradient, moments.mean, MEAN_DECAY, 1)
     square = optax.tree.update_moment(gradient, moments.square, SQUARE_DECAY, 2)
-    correction = jnp.sqrt(1 - SQUARE_DECAY**steps)
-    scale = rate * correction / (1 - MEAN_DECAY**steps)
+    correction = jnp.sqrt(1 - SQUARE_DECAY**power)
+    scale = rate * correction / (1 - MEAN_DECAY**power)
     kept = 1 - rate * weight_decay
 
     def move(parameter: Array, m: Array, v: Array) -> Array:
         return kept * parameter - scale * (m / (jnp.sqrt(v) + EPSILON * correction))
 
-    return jax.tree.map(move, parameters, mean, square), Moments(count, mean, square)
+    return jax.tree.map(move, parameters, mean, square), Moments(steps, mean, square)

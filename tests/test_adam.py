@@ -26,4 +26,4 @@ def test_steps_are_those_of_optax():
         for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
             np.testing.assert_allclose(one, other, rtol=0, atol=2.4e-5)
     assert float(jnp.abs(ours["kernel"] - parameters["kernel"]).max()) > 0.1  # it has moved
-    assert int(moments.count) == 50
+    assert int(moments.steps) == 50
