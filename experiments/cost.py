@@ -7,8 +7,7 @@ import jax
 import numpy as np
 
 from experiments.cache import num_cores
-from experiments.families.registry import FAMILIES
-from experiments.spec import Study, Trial, trial_of
+from experiments.spec import Study, Trial, predicted_measuring, trial_of
 from experiments.store import COMMITTED, Store, settled
 from experiments.tasks import Task, make_task
 from sim.member import EVALUATION_CHUNK, Settings, draw_member
@@ -73,12 +72,6 @@ def _products(learner: NetworkSettings) -> float:
         if level < learner.levels:  # on the way up: growing, 8 width^2 a coarse pixel, and a convolution of both parts
             total += pixels * (2 * width**2 + 18 * width**2 + deeper)
     return total
-
-
-def predicted_measuring(trials: Iterable[Trial]) -> float:
-    """Seconds that the measured ones of these trials will take on one core, by what their families say."""
-    measured = (dict(trial.factors) for trial in trials if trial.is_measured)
-    return sum(FAMILIES[factors["generator"]].seconds(factors) for factors in measured)
 
 
 def _kind(trial: Trial) -> Kind:

@@ -21,7 +21,7 @@ ORDER = (
     ("sim.dictionary_learner",),
     ("sim.learners",),
     ("sim.networks",),
-    ("sim.losses",),
+    ("sim.losses", "sim.adam"),
     ("sim.training",),
     ("sim.memory",),
     ("sim.member",),

@@ -1,16 +1,20 @@
 """Measured families: their trials share the sweep, the store and the safety of all others."""
 
 import json
+from types import SimpleNamespace
 
+import pyarrow as pa
 import pytest
 
 from experiments import Sweep, factors, measuring, run, spec
 from experiments.batches import make_batches
-from experiments.cost import predicted_measuring
+from experiments.cache import num_cores
+from experiments.commands.running import _seconds_left
 from experiments.families.family import Family
 from experiments.families.registry import FAMILIES
 from experiments.records import difference, to_rows
 from experiments.runner import execute
+from experiments.spec import predicted_measuring
 from experiments.store import Store
 from experiments.verdicts import to_columns
 
@@ -57,6 +61,17 @@ def test_calls_hold_like_trials_and_populations_are_left_out(calls):
     assert all(len({dict(trial.factors)["inputs"] for trial in call}) == 1 for call in cut)
     assert predicted_measuring(plan) == 6.0
     assert [len(batch.trials) for batch in make_batches(plan, [trial.identity for trial in plan], 1)] == [1]
+
+
+def test_time_left_is_what_the_family_foretells_at_the_pace_of_the_finished(calls):
+    """Three of twelve trials took three times the .5 s foretold; nine are left, a core takes one at a time."""
+    trials = Sweep(**SWEEP, seeds=3).trials()
+    rows = [{"identity": t.identity, "arm": t.arm, "status": "ok", "seconds": 1.5} for t in trials[:3]]
+    selection = SimpleNamespace(table=pa.Table.from_pylist(rows), trials=trials)
+    assert _seconds_left(selection) == pytest.approx(9 * 1.5 / num_cores())
+    trained = Sweep(network="bayes", seeds=1).trials()
+    selection = SimpleNamespace(table=selection.table, trials=[*trials, *trained])
+    assert _seconds_left(selection) is None  # no trial of a population has finished
 
 
 def test_a_run_measures_what_is_missing_once_and_its_scores_become_columns(calls, tmp_path):
