@@ -44,9 +44,9 @@ class Workload(NamedTuple):
         return 1 if self.network == "mlp" else math.prod(self.image_shape)
 
 
-# Steps as studies take them, 4,600 on average with the network of `mlp_medium` in `codebook` and 1,400 with conv nets
-# in `grid`, rounded down: our rate includes drawing and scoring, which the others do not do, and which take 6% of 1,000
-# steps of the one and 3% of 200 of the other.
+# Steps as studies take them or somewhat fewer: 4,600 on average with the network of `mlp_medium` in `codebook`, 1,400
+# with conv nets in `grid`. Our rate includes drawing and scoring, which the others do not do, and which take 6% of
+# 1,000 steps of the one and 3% of 200 of the other.
 WORKLOADS = {
     work.name: work
     for work in (

@@ -7,7 +7,8 @@ import jax
 import numpy as np
 
 from experiments.cache import num_cores
-from experiments.spec import Study, Trial, predicted_measuring, trial_of
+from experiments.families.registry import predicted_measuring
+from experiments.spec import Study, Trial, trial_of
 from experiments.store import COMMITTED, Store, settled
 from experiments.tasks import Task, make_task
 from sim.member import EVALUATION_CHUNK, Settings, draw_member

@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from experiments.families.registry import FAMILIES
+from experiments.families.registry import FAMILIES, predicted_measuring
 from experiments.measures.registry import measure_of
 from experiments.records import COLUMNS, clean_row
 from experiments.rows import failed_rows, provenance, stored_factors
-from experiments.spec import Trial, canonical_json, predicted_measuring
+from experiments.spec import Trial, canonical_json
 
 
 def make_calls(trials: Sequence[Trial], pending: Iterable[str]) -> list[tuple[Trial, ...]]:

@@ -22,12 +22,13 @@ from experiments.batches import Batch, halves, make_batches
 from experiments.cache import num_cores
 from experiments.cost import DEFAULT_RATE, predicted_cost, predicted_seconds
 from experiments.engines import Engine, WorkerKilledError, as_engine
+from experiments.families.registry import predicted_measuring
 from experiments.measuring import make_calls, measure_call
 from experiments.probing import train_planned
 from experiments.records import root_hash, select, settled
 from experiments.rows import failed_rows, make_rows, provenance
 from experiments.sharing import Claim, Sight, check_sight, offer
-from experiments.spec import Study, Sweep, Trial, predicted_measuring, rule_hash
+from experiments.spec import Study, Sweep, Trial, rule_hash
 from experiments.store import Store
 from experiments.tasks import make_task, stack_members
 from sim.member import Results

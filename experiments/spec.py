@@ -117,12 +117,6 @@ def trial_of(row: Mapping[str, Any]) -> Trial:
     return Trial(tuple(sorted(json.loads(row["factors_json"]).items())), row["seed"])
 
 
-def predicted_measuring(trials: Iterable[Trial]) -> float:
-    """Seconds that the measured ones of these trials will take on one core, by what their families say."""
-    measured = (dict(trial.factors) for trial in trials if trial.is_measured)
-    return sum(FAMILIES[factors["generator"]].seconds(factors) for factors in measured)
-
-
 def _has_several_units(cell: Mapping[str, Any]) -> bool:
     return "labels" in cell
 

@@ -134,7 +134,7 @@ def _seconds_left(selection: "Selection") -> float | None:
     """Trained trials: mean seconds of the finished ones of their arm, or of all arms; measured ones, which take a core
     each: what their family foretells, at the pace of the finished ones."""
     from experiments.cache import num_cores
-    from experiments.spec import predicted_measuring
+    from experiments.families.registry import predicted_measuring
 
     rows = selection.table.select(["identity", "arm", "status", "seconds"]).to_pylist()
     taken = {row["identity"]: row["seconds"] for row in rows if row["status"] != "failed"}

@@ -9,7 +9,8 @@ from experiments.families.family import Family
 
 SEGMENTED = ("ventricle", "liver", "tumour", "cells", "membranes")
 PHANTOMS = (*SEGMENTED, "mitosis", "digits")
-# system -> its own phantom, whether a network is in it, seconds on a core of a fit and of an answered image.
+# system -> its own phantom, whether a network is in it, seconds on a core of a fit and of an answered image: together
+# those of the reference run's rows (`results/systems`); how they divide into the two is a guess.
 SYSTEMS: dict[str, tuple[str, bool, float, float]] = {
     "otsu": ("cells", False, 0.01, 0.0003),
     "kmeans": ("cells", False, 0.012, 0.001),

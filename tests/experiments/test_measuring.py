@@ -11,10 +11,9 @@ from experiments.batches import make_batches
 from experiments.cache import num_cores
 from experiments.commands.running import _seconds_left
 from experiments.families.family import Family
-from experiments.families.registry import FAMILIES
+from experiments.families.registry import FAMILIES, predicted_measuring
 from experiments.records import difference, to_rows
 from experiments.runner import execute
-from experiments.spec import predicted_measuring
 from experiments.store import Store
 from experiments.verdicts import to_columns
 
